@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: ISC
+# Unit tests mirror the tree; they are built where cmocka is found.
+if HAVE_CMOCKA
+include tests/unit/base/local.mk
+include tests/unit/sys/local.mk
+include tests/unit/log/local.mk
+include tests/unit/event/local.mk
+include tests/unit/proto/local.mk
+include tests/unit/conf/local.mk
+include tests/unit/table/local.mk
+include tests/unit/ipc/local.mk
+include tests/unit/tls/local.mk
+include tests/unit/journal/local.mk
+include tests/unit/mailbox/local.mk
+include tests/unit/qmgr/local.mk
+include tests/unit/smtpd/local.mk
+include tests/unit/imapd/local.mk
+include tests/unit/auth/local.mk
+include tests/unit/daemon/local.mk
+endif
+include tests/fuzz/local.mk
