@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The journal: the only storage engine (postrider-journal(5) is its specification). A stream is a directory of segments
+ * that hold frames; a frame has a position (a logical octet offset that never changes) and is appended, never changed.
+ * One process opens a stream as its exclusive writer (a lock for life), as one of several writers (a lock an append), or as a
+ * reader; readers take no lock and share nothing with a writer but the files.
+ *
+ * Durable means flushed: journal_append gives no promise; what lies below journal_durable() survives a power cut. The
+ * caller answers its client after that. One flush serves all that was appended before it began, and runs in a
+ * worker thread beside the event loop (journal_flush_begin, _run, _end).
+ *
+ * Units: positions and sizes in octets. Results: ERR_ codes (base/err.h). Payload kinds belong to the stream's user; kinds
+ * from 0xff00 up are the journal's own.
+ */
+#ifndef POSTRIDER_JOURNAL_JOURNAL_H
+#define POSTRIDER_JOURNAL_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/view.h"
+
+struct journal;
+
+enum journal_role { JOURNAL_READER, JOURNAL_SHARED_WRITER, JOURNAL_OWNER };
+
+struct journal_options {
+	enum journal_role role;
+	uint64_t segment_size; /* a segment that has passed this is sealed and the next one begun; 0: 16 MiB */
+	uint32_t frame_max;    /* the largest payload, at most 1 GiB; 0: 64 MiB */
+	mode_t mode;           /* of new files; 0: 0600 */
+	bool create;           /* make the stream when the directory holds none */
+};
+
+/*
+ * Opens the stream in the directory dirfd (kept as a copy). Recovers: finds the last valid frame of the head, and (for
+ * writers) rolls when the tail is torn. ERR_BUSY: another owner lives. ERR_NOT_FOUND: no stream and not create.
+ */
+MUST_CHECK int journal_open(int dirfd, const struct journal_options *o, struct journal **out);
+/* Closes without flushing. */
+void journal_close(struct journal *j);
+
+uint64_t journal_start(const struct journal *j);   /* the lowest position that may still be read */
+uint64_t journal_end(const struct journal *j);     /* where the next frame will stand, as far as this process knows */
+uint64_t journal_durable(const struct journal *j); /* all below is on stable storage, as far as this process knows */
+
+/* A frame to append: its payload is the parts one after the other. */
+#define JOURNAL_PARTS 4
+struct journal_frame {
+	uint16_t kind;
+	struct view parts[JOURNAL_PARTS];
+	uint64_t position; /* given back */
+};
+/*
+ * Appends the frames, all or none, in one system call where it can be. ERR_CONFLICT when the stream's end is not
+ * expected_end any more (shared writers: journal_refresh, catch up, try again). ERR_FULL, ERR_IO: nothing was appended and
+ * the stream has rolled, or will at the next append.
+ */
+MUST_CHECK int journal_append(struct journal *j, uint64_t expected_end, struct journal_frame *frames, size_t n);
+
+/* A flush in three steps. begin and end run in the loop; run may be in any thread and touches nothing of the journal. */
+struct journal_flush;
+/* NULL when all is durable already. */
+struct journal_flush *journal_flush_begin(struct journal *j);
+void journal_flush_run(struct journal_flush *f);
+/*
+ * Frees f. On success journal_durable() moves to what was the end at begin. On failure (ERR_IO, ERR_FULL) the stream rolls: frames that
+ * were not durable at begin are gone (their positions are never used again) and journal_end() tells the new end; *lost_from and *lost_to (may be NULL) get the range. j may be closed (NULL) meanwhile.
+ */
+MUST_CHECK int journal_flush_end(struct journal *j, struct journal_flush *f, uint64_t *lost_from, uint64_t *lost_to);
+/* All three at once, blocking: for tools and tests. */
+MUST_CHECK int journal_flush(struct journal *j);
+/* For a reader or shared writer that must be sure of what it shows: flushes the segments that hold [from, to) by its own descriptors. */
+MUST_CHECK int journal_flush_range(struct journal *j, uint64_t from, uint64_t to);
+
+/* Looks again at what other processes appended, rolled, compacted or dropped. ERR_OK also when nothing changed. */
+MUST_CHECK int journal_refresh(struct journal *j);
+
+/* A frame that was read. The payload is valid until the next call on the journal. */
+struct journal_record {
+	uint64_t position;
+	uint64_t next; /* the position behind it */
+	uint16_t kind;
+	struct view payload;
+};
+/*
+ * Calls fn for each frame from position `from` (or the first one behind it, where that was compacted away) up to the known
+ * end, in order; the journal's own kinds are left out. Stops when fn gives not 0 and gives that back. *next is where to go on. Damage
+ * below the durable mark is skipped and told through journal_on_damage.
+ */
+MUST_CHECK int journal_scan(struct journal *j, uint64_t from, int (*fn)(void *arg, const struct journal_record *r), void *arg,
+	uint64_t *next);
+/* The frame at exactly this position, checked. ERR_NOT_FOUND, ERR_DAMAGED. */
+MUST_CHECK int journal_read(struct journal *j, uint64_t position, struct journal_record *r);
+/* n octets of that frame's payload from offset on, for streaming big contents: not checked against the frame's sum. */
+MUST_CHECK int journal_read_part(struct journal *j, uint64_t position, uint64_t offset, void *p, size_t n);
+/* Called for damaged ranges that were skipped. */
+void journal_on_damage(struct journal *j, void (*fn)(void *arg, uint64_t from, uint64_t to), void *arg);
+
+/*
+ * Compaction: sealed segments are replaced by files with the survivors at their old positions. live says whether the
+ * frame stays. Does at most about `budget` octets of work a call (0: all) and says in *more whether some is left. Never touches the head.
+ */
+typedef bool journal_live_fn(void *arg, const struct journal_record *r);
+MUST_CHECK int journal_compact(struct journal *j, journal_live_fn *live, void *arg, uint64_t budget, bool *more);
+/* Removes sealed segments that lie wholly below position. */
+MUST_CHECK int journal_drop(struct journal *j, uint64_t position);
+/* Seals the head and begins a new segment. */
+MUST_CHECK int journal_roll(struct journal *j);
+
+/* What journal_info tells, for tools. */
+struct journal_info {
+	uint64_t start, end, durable, octets; /* octets on disk */
+	unsigned segments;
+};
+void journal_info(const struct journal *j, struct journal_info *info);
+
+#endif
