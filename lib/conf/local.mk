@@ -1,1 +1,32 @@
 # SPDX-License-Identifier: ISC
+# Each parameter is one file; a new one is named here, and nowhere else.
+PARAMETERS = \
+	lib/conf/parameters/clients_per_process \
+	lib/conf/parameters/control_group \
+	lib/conf/parameters/directory.keys \
+	lib/conf/parameters/directory.log \
+	lib/conf/parameters/directory.mail \
+	lib/conf/parameters/directory.run \
+	lib/conf/parameters/directory.spool \
+	lib/conf/parameters/directory.tables \
+	lib/conf/parameters/hostname \
+	lib/conf/parameters/listen.imap \
+	lib/conf/parameters/listen.imaps \
+	lib/conf/parameters/listen.lmtp \
+	lib/conf/parameters/listen.pop3 \
+	lib/conf/parameters/listen.pop3s \
+	lib/conf/parameters/listen.relay \
+	lib/conf/parameters/listen.smtp \
+	lib/conf/parameters/listen.submission \
+	lib/conf/parameters/listen.submissions \
+	lib/conf/parameters/log_level \
+	lib/conf/parameters/message_size_limit \
+	lib/conf/parameters/recipient_limit \
+	lib/conf/parameters/relay_host \
+	lib/conf/parameters/relay_networks \
+	lib/conf/parameters/smtpd.bare_newline \
+	lib/conf/parameters/smtpd.processes \
+	lib/conf/parameters/stop_timeout \
+	lib/conf/parameters/system_user_prefix \
+	lib/conf/parameters/uid_count \
+	lib/conf/parameters/uid_first
