@@ -30,3 +30,14 @@ PARAMETERS = \
 	lib/conf/parameters/system_user_prefix \
 	lib/conf/parameters/uid_count \
 	lib/conf/parameters/uid_first
+
+noinst_LIBRARIES += libconf.a
+libconf_a_SOURCES = lib/conf/conf.c lib/conf/conf.h lib/conf/table.h
+nodist_libconf_a_SOURCES = lib/conf/parameters.c lib/conf/parameters.h
+BUILT_SOURCES += lib/conf/parameters.h lib/conf/parameters.c
+CLEANFILES += lib/conf/parameters.h lib/conf/parameters.c
+EXTRA_DIST += $(PARAMETERS) build-aux/parameters.awk
+lib/conf/parameters.h: $(PARAMETERS) $(srcdir)/build-aux/parameters.awk $(srcdir)/lib/conf/local.mk
+	$(AM_V_GEN)$(MKDIR_P) lib/conf && (cd $(srcdir) && $(AWK) -v mode=h -f build-aux/parameters.awk $(PARAMETERS)) >$@.tmp && mv $@.tmp $@
+lib/conf/parameters.c: $(PARAMETERS) $(srcdir)/build-aux/parameters.awk $(srcdir)/lib/conf/local.mk
+	$(AM_V_GEN)$(MKDIR_P) lib/conf && (cd $(srcdir) && $(AWK) -v mode=c -f build-aux/parameters.awk $(PARAMETERS)) >$@.tmp && mv $@.tmp $@
