@@ -72,6 +72,11 @@ void journal_flush_run(struct journal_flush *f);
  * were not durable at begin are gone (their positions are never used again) and journal_end() tells the new end; *lost_from and *lost_to (may be NULL) get the range. j may be closed (NULL) meanwhile.
  */
 MUST_CHECK int journal_flush_end(struct journal *j, struct journal_flush *f, uint64_t *lost_from, uint64_t *lost_to);
+/*
+ * journal_flush_run for several streams of one file system: each on its own where they are few, one syncfs(2) for all where they are
+ * many. Each is then ended by its own journal_flush_end.
+ */
+void journal_flush_run_many(struct journal_flush **f, size_t n);
 /* All three at once, blocking: for tools and tests. */
 MUST_CHECK int journal_flush(struct journal *j);
 /* For a reader or shared writer that must be sure of what it shows: flushes the segments that hold [from, to) by its own descriptors. */
@@ -94,6 +99,11 @@ struct journal_record {
  */
 MUST_CHECK int journal_scan(struct journal *j, uint64_t from, int (*fn)(void *arg, const struct journal_record *r), void *arg,
 	uint64_t *next);
+/*
+ * Where to begin a scan that shall see the stream's end and little else: the start of the segment that holds the octet `octets` before
+ * journal_end() (journal_start() when there is less). 0 gives the head's start.
+ */
+uint64_t journal_tail(const struct journal *j, uint64_t octets);
 /* The frame at exactly this position, checked. ERR_NOT_FOUND, ERR_DAMAGED. */
 MUST_CHECK int journal_read(struct journal *j, uint64_t position, struct journal_record *r);
 /* n octets of that frame's payload from offset on, for streaming big contents: not checked against the frame's sum. */
