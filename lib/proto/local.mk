@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: ISC
 noinst_LIBRARIES += libproto.a
 libproto_a_SOURCES = \
+	lib/proto/addrlist.c lib/proto/addrlist.h \
 	lib/proto/charset.c lib/proto/charset.h \
 	lib/proto/charset_words.c \
 	lib/proto/header.c lib/proto/header.h \
+	lib/proto/imap_body.c lib/proto/imap_body.h \
+	lib/proto/imap_name.c lib/proto/imap_name.h \
+	lib/proto/imap_parse.c lib/proto/imap_parse.h \
+	lib/proto/imap_put.c lib/proto/imap_put.h \
+	lib/proto/imap_read.c lib/proto/imap_read.h \
+	lib/proto/imap_set.c lib/proto/imap_set.h \
 	lib/proto/mime.c lib/proto/mime.h \
 	lib/proto/mime_value.c
