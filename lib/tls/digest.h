@@ -12,7 +12,9 @@
 #define SHA256_OCTETS 32
 
 void sha256(struct view v, uint8_t out[SHA256_OCTETS]);
+/* Over one text, or over the texts one after another (RFC 2104). */
 void hmac_sha256(struct view key, struct view text, uint8_t out[SHA256_OCTETS]);
+void hmac_sha256_parts(struct view key, const struct view *texts, size_t n, uint8_t out[SHA256_OCTETS]);
 
 struct digest;
 /* A SHA-256 in progress. */
