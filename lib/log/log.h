@@ -35,6 +35,8 @@ void log_to(int fd, enum log_level least);
 void log_role(const char *role);
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 void log_flush(void);
+/* Called when the first line begins to wait, so that the loop can flush at the end of its turn. NULL: nobody is told. */
+void log_on_pending(void (*fn)(void *arg), void *arg);
 /* Renders a line without time and level, for tests and for the log process. */
 struct buf;
 void log_render(struct buf *b, const char *event, const struct log_field *fields);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: ISC */
+/* Confinement by the process' row. For the skeletons alone. */
+#ifndef POSTRIDER_DAEMON_CONFINE_H
+#define POSTRIDER_DAEMON_CONFINE_H
+
+#include "base/err.h"
+#include "daemon/processes.h"
+#include "sys/priv.h"
+
+#define CONFINE_SAME 0xffffffffu /* no uid to change to */
+
+/* Becomes uid:gid with the row's capabilities. */
+MUST_CHECK int confine_user(const struct process_row *row, uint32_t uid, uint32_t gid);
+/* no-new-privileges, limits, Landlock to these paths, seccomp with the row's groups. What the kernel lacks is logged. */
+MUST_CHECK int confine_process(const struct process_row *row, const struct priv_path *paths, size_t n);
+
+#endif
