@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 noinst_LIBRARIES += libproto.a
 libproto_a_SOURCES = \
+	lib/proto/address.c lib/proto/address.h \
+	lib/proto/address_list.c lib/proto/address_list.h \
 	lib/proto/addrlist.c lib/proto/addrlist.h \
 	lib/proto/charset.c lib/proto/charset.h \
 	lib/proto/charset_words.c \
@@ -12,4 +14,8 @@ libproto_a_SOURCES = \
 	lib/proto/imap_read.c lib/proto/imap_read.h \
 	lib/proto/imap_set.c lib/proto/imap_set.h \
 	lib/proto/mime.c lib/proto/mime.h \
-	lib/proto/mime_value.c
+	lib/proto/mime_value.c \
+	lib/proto/smtp_command.c lib/proto/smtp_command.h \
+	lib/proto/smtp_reply.c lib/proto/smtp_reply.h \
+	lib/proto/smtp_scan.c lib/proto/smtp_scan.h \
+	lib/proto/xtext.c lib/proto/xtext.h
