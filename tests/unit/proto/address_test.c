@@ -34,7 +34,7 @@ static void paths(void **state)
 		{ "<\"plain\"@x.test>", "plain@x.test", 0 },
 		{ "<\"pl\\ain\"@x.test>", "plain@x.test", 0 },
 		{ "<\"\"@x.test>", "\"\"@x.test", 0 },
-		{ "<\"|/bin/id\"@localhost>", "\"|/bin/id\"@localhost", 0 },
+		{ "<\"|/bin/id\"@localhost>", "|/bin/id@localhost", 0 },
 		{ "<|/bin/sh -c id>", NULL, ADDRESS_BARE },
 		{ "</etc/passwd>", NULL, 0 },
 		{ "<:include:/etc/passwd>", NULL, ADDRESS_BARE },
