@@ -7,6 +7,7 @@
 #define POSTRIDER_EVENT_LOOP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct loop;
