@@ -2,8 +2,7 @@
 /*
  * A base: one file of keys and values that is built once, flushed, renamed into place and from then on only read. Its kind is said by a
  * prefix: `btree:` and `hash:` (Berkeley DB), `lmdb:`. A replaced base stays readable for those who have it open. Damage (a file
- * that was cut short, a flipped bit) is an error, never "not found": Berkeley DB checks a sum in each page, and an LMDB file has a
- * sum of the whole behind its last page, which is checked before the library sees the file.
+ * that was cut short, a flipped bit) is an error, never "not found" (table/whole.h).
  *
  * Three outcomes: ERR_OK found, ERR_NOT_FOUND not there, anything else could not be asked.
  */

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Bases in Berkeley DB files: the one includer of db.h. No environment: readers share no locks and no region files, and each has a small
- * cache of its own. DB_CHKSUM puts a sum into each page, so that a damaged page is an error before anything in it is believed.
+ * cache of its own. The file is proven whole when it is opened; DB_CHKSUM guards each page that is read later.
  */
 #include <db.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "sys/file.h"
 #include "table/base.h"
 #include "table/engines.h"
+#include "table/whole.h"
 
 #define CACHE_READ (256 * 1024)
 #define CACHE_BUILD (16 * 1024 * 1024)
@@ -70,21 +69,49 @@ static int handle_new(u_int32_t cache, DB **out)
 	return ERR_OK;
 }
 
-static int bdb_open(const char *path, void **out)
+static int db_open(const char *path, DB **out)
 {
 	DB *db;
-	int err, e;
+	int e;
+	int err = handle_new(CACHE_READ, &db);
 
-	err = handle_new(CACHE_READ, &db);
 	if (err)
 		return err;
 	e = db->open(db, NULL, path, NULL, DB_UNKNOWN, DB_RDONLY, 0);
 	if (e) {
 		(void)db->close(db, DB_NOSYNC);
-		return e == ENOENT ? ERR_NOT_FOUND : err_of_db(e);
+		return e == ENOENT ? ERR_AGAIN : err_of_db(e);
 	}
 	*out = db;
 	return ERR_OK;
+}
+
+/* Opens path only if it still is the file that was found whole. */
+static int bdb_open_once(const char *path, DB **db)
+{
+	struct stat st;
+	int fd;
+	int err = whole_check(path, &st);
+
+	if (!err)
+		err = db_open(path, db);
+	if (!err && ((*db)->fd(*db, &fd) != 0 || !whole_same(fd, &st))) {
+		(void)(*db)->close(*db, DB_NOSYNC);
+		err = ERR_AGAIN;
+	}
+	return err;
+}
+
+static int bdb_open(const char *path, void **out)
+{
+	DB *db;
+	int err = ERR_AGAIN;
+
+	for (int tries = 0; tries < 5 && err == ERR_AGAIN; tries++)
+		err = bdb_open_once(path, &db);
+	if (!err)
+		*out = db;
+	return err;
 }
 
 static DBT dbt_of(struct view v)
@@ -187,26 +214,14 @@ static void builder_free(struct builder *b)
 	free(b);
 }
 
-static int flush_path(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	int err;
-
-	if (fd < 0)
-		return err_of_errno(errno);
-	/* Readers belong to the directory's group; the umask has no say in it. */
-	err = fchmod(fd, 0640) == 0 ? file_flush(fd) : err_of_errno(errno);
-	fd_close(&fd);
-	return err;
-}
-
 static int bdb_finish(void *h)
 {
 	struct builder *b = h;
 	int err = err_of_db(b->db->close(b->db, 0));
 
+	/* Berkeley DB opens no file that is not a multiple of its page. */
 	if (!err)
-		err = flush_path(b->path);
+		err = whole_seal(b->path, PAGE);
 	builder_free(b);
 	return err;
 }

@@ -1,26 +1,17 @@
 /* SPDX-License-Identifier: ISC */
-/*
- * Bases in LMDB files: the one includer of lmdb.h. LMDB maps the file and believes what it finds there, so a trailer behind its last page
- * holds the file's length and a sum of all octets before it; both are checked before the library opens the file. No lock file:
- * a base never changes.
- */
+/* Bases in LMDB files: the one includer of lmdb.h. No lock file: a base never changes. */
 #include <errno.h>
-#include <fcntl.h>
 #include <lmdb.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "base/num.h"
-#include "sys/file.h"
 #include "table/base.h"
 #include "table/engines.h"
+#include "table/whole.h"
 
-#define TRAILER 24
-#define MAGIC "PRLMDB01"
 #define ROOM_FIRST (64u * 1024 * 1024)
 #define BATCH_OCTETS (4u * 1024 * 1024)
 
@@ -58,51 +49,6 @@ static void handle_close(struct handle *h)
 	*h = (struct handle){ 0 };
 }
 
-/* The trailer: magic, length of what it covers, CRC-32C of that, CRC-32C of the trailer's first 20 octets. */
-static void trailer_make(char out[TRAILER], uint64_t length, uint32_t sum)
-{
-	memcpy(out, MAGIC, 8);
-	le64_put(out + 8, length);
-	le32_put(out + 16, sum);
-	le32_put(out + 20, crc32c(0, out, 20));
-}
-
-static int file_sum(int fd, uint64_t length, uint32_t *sum)
-{
-	void *p;
-
-	if (length == 0)
-		return ERR_DAMAGED;
-	p = mmap(NULL, length, PROT_READ, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		return err_of_errno(errno);
-	*sum = crc32c(0, p, length);
-	(void)munmap(p, length);
-	return ERR_OK;
-}
-
-/* Whole, by its trailer? *ino says which file that was. */
-static int file_proven(int fd, ino_t *ino)
-{
-	char have[TRAILER], want[TRAILER];
-	struct stat st;
-	uint32_t sum;
-	int err;
-
-	if (fstat(fd, &st) != 0)
-		return err_of_errno(errno);
-	if (st.st_size <= TRAILER)
-		return ERR_DAMAGED;
-	err = file_pread(fd, have, sizeof(have), st.st_size - TRAILER);
-	if (!err)
-		err = file_sum(fd, (uint64_t)st.st_size - TRAILER, &sum);
-	if (err)
-		return err;
-	trailer_make(want, (uint64_t)st.st_size - TRAILER, sum);
-	*ino = st.st_ino;
-	return memcmp(have, want, TRAILER) == 0 ? ERR_OK : ERR_DAMAGED;
-}
-
 static int env_open(struct handle *h, const char *path, unsigned flags)
 {
 	int e = mdb_env_create(&h->env);
@@ -120,34 +66,19 @@ static int env_open(struct handle *h, const char *path, unsigned flags)
 	return ERR_OK;
 }
 
-/* Opens path only if it still is the file that was proven. */
-static int open_same(const char *path, ino_t ino, struct handle *h)
+/* Opens path only if it still is the file that was found whole. */
+static int lmdb_open_once(const char *path, struct handle *h)
 {
 	struct stat st;
 	int fd;
-	int err = env_open(h, path, MDB_RDONLY | MDB_NOTLS);
+	int err = whole_check(path, &st);
 
-	if (err)
-		return err;
-	if (mdb_env_get_fd(h->env, &fd) != 0 || fstat(fd, &st) != 0 || st.st_ino != ino) {
-		handle_close(h);
-		return ERR_AGAIN;
-	}
-	return ERR_OK;
-}
-
-static int lmdb_open_once(const char *path, struct handle *h)
-{
-	ino_t ino = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	int err;
-
-	if (fd < 0)
-		return errno == ENOENT ? ERR_NOT_FOUND : err_of_errno(errno);
-	err = file_proven(fd, &ino);
 	if (!err)
-		err = open_same(path, ino, h);
-	fd_close(&fd);
+		err = env_open(h, path, MDB_RDONLY | MDB_NOTLS);
+	if (!err && (mdb_env_get_fd(h->env, &fd) != 0 || !whole_same(fd, &st))) {
+		handle_close(h);
+		err = ERR_AGAIN;
+	}
 	return err;
 }
 
@@ -294,29 +225,6 @@ static int lmdb_add(void *bp, struct view key, struct view value)
 	return err_of_mdb(mdb_put(b->h.txn, b->h.dbi, &k, &v, MDB_NOOVERWRITE));
 }
 
-static int seal_file(const char *path)
-{
-	char trailer[TRAILER];
-	uint64_t length = 0;
-	uint32_t sum = 0;
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	int err;
-
-	if (fd < 0)
-		return err_of_errno(errno);
-	err = fchmod(fd, 0640) == 0 ? file_size(fd, &length) : err_of_errno(errno);
-	if (!err)
-		err = file_sum(fd, length, &sum);
-	if (!err) {
-		trailer_make(trailer, length, sum);
-		err = file_pwrite(fd, trailer, sizeof(trailer), (off_t)length);
-	}
-	if (!err)
-		err = file_flush(fd);
-	fd_close(&fd);
-	return err;
-}
-
 static int lmdb_finish(void *bp)
 {
 	struct builder *b = bp;
@@ -326,7 +234,7 @@ static int lmdb_finish(void *bp)
 		err = err_of_mdb(mdb_env_sync(b->h.env, 1));
 	handle_close(&b->h);
 	if (!err)
-		err = seal_file(b->path);
+		err = whole_seal(b->path, 1);
 	builder_free(b);
 	return err;
 }
