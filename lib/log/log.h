@@ -35,7 +35,7 @@ void log_to(int fd, enum log_level least);
 void log_role(const char *role);
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 void log_flush(void);
-/* Called when the first line begins to wait, so that the loop can flush at the end of its turn. NULL: nobody is told. */
+/* Called when a line waits, so that the loop can flush at the end of its turn. NULL: nobody is told. */
 void log_on_pending(void (*fn)(void *arg), void *arg);
 /* Renders a line without time and level, for tests and for the log process. */
 struct buf;
