@@ -6,6 +6,7 @@ libproto_a_SOURCES = \
 	lib/proto/addrlist.c lib/proto/addrlist.h \
 	lib/proto/charset.c lib/proto/charset.h \
 	lib/proto/charset_words.c \
+	lib/proto/dsn.c lib/proto/dsn.h \
 	lib/proto/header.c lib/proto/header.h \
 	lib/proto/imap_body.c lib/proto/imap_body.h \
 	lib/proto/imap_name.c lib/proto/imap_name.h \
