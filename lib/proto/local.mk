@@ -9,10 +9,13 @@ libproto_a_SOURCES = \
 	lib/proto/dsn.c lib/proto/dsn.h \
 	lib/proto/header.c lib/proto/header.h \
 	lib/proto/imap_body.c lib/proto/imap_body.h \
+	lib/proto/imap_fetch.c lib/proto/imap_fetch.h \
 	lib/proto/imap_name.c lib/proto/imap_name.h \
 	lib/proto/imap_parse.c lib/proto/imap_parse.h \
 	lib/proto/imap_put.c lib/proto/imap_put.h \
 	lib/proto/imap_read.c lib/proto/imap_read.h \
+	lib/proto/imap_search.c lib/proto/imap_search.h \
+	lib/proto/imap_search_match.c \
 	lib/proto/imap_set.c lib/proto/imap_set.h \
 	lib/proto/mime.c lib/proto/mime.h \
 	lib/proto/mime_value.c \
