@@ -78,6 +78,7 @@ int daemon_hello(struct daemon *d, const struct process_row *row, enum ipc_role 
 		return err != ERR_OK ? err : ERR_PROTOCOL;
 	}
 	const struct ipc_hello *h = m;
+	s->log_fd = fds[0];
 	log_to(fds[0], LOG_LEVEL_INFO);
 	d->instance = h->instance;
 	s->single_user = h->single_user != 0;
@@ -148,6 +149,11 @@ int daemon_dir(struct daemon *d, const char *name)
 bool daemon_single_user(const struct daemon *d)
 {
 	return d->state->single_user;
+}
+
+int daemon_log_fd(const struct daemon *d)
+{
+	return d->state->log_fd;
 }
 
 /* ---- listeners ---- */

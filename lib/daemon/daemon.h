@@ -72,6 +72,8 @@ void daemon_accept(struct daemon *d, bool on);
 int daemon_dir(struct daemon *d, const char *name);
 /* Clients of a control socket: gives the connection a channel with this daemon's handlers, freed when the client goes. */
 void daemon_control_client(struct daemon *d, int fd);
+/* Where this process' log lines go: for host, which gives it on to its images. */
+int daemon_log_fd(const struct daemon *d);
 /* True when the suite runs as one ordinary user: no uids to change to. */
 bool daemon_single_user(const struct daemon *d);
 

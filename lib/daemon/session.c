@@ -130,6 +130,8 @@ int session_main(int argc, char **argv, const struct session_hooks *hooks)
 	d->loop = NULL;
 	if (err == ERR_OK && hooks->init != NULL)
 		err = hooks->init(d);
+	if (err == ERR_OK && !d->state->single_user)
+		err = priv_keep_caps(process_row(ROLE_IMAGE)->caps, false);
 	if (err == ERR_OK)
 		err = confine_process(process_row(ROLE_IMAGE), NULL, 0);
 	if (err == ERR_OK)

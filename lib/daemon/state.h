@@ -46,6 +46,7 @@ struct daemon_state {
 	struct later log_flush;
 	uint32_t uid, gid, control_gid;
 	bool single_user;
+	int log_fd;
 };
 
 /* The parts of the start that both skeletons share: the hello from the link is in `state` and d->conf; errors were logged. */

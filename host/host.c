@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: ISC */
+#include "host.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "log/log.h"
+
+static void on_home_make(void *arg, struct ipc_channel *from, const void *msg, int *fds, size_t nfds)
+{
+	struct daemon *d = arg;
+	const struct ipc_home_make *m = msg;
+	(void)fds;
+	(void)nfds;
+	int err = home_make(d->user, m->uid);
+	struct ipc_home_made answer = { .id = m->id, .outcome = (uint8_t)(err == ERR_OK ? IPC_DONE : err == ERR_DENIED ? IPC_NEVER : IPC_LATER) };
+	if (ipc_send(from, IPC_HOME_MADE, &answer, NULL, 0) != ERR_OK)
+		log_warn("answer_lost", LS("to", "local-delivery"));
+}
+
+/* Who writes the incoming streams. */
+static int find_mail_user(struct host *h)
+{
+	struct buf name;
+	if (daemon_single_user(h->d)) {
+		h->mail_uid = getuid();
+		h->mail_gid = getgid();
+		return ERR_OK;
+	}
+	buf_init(&name, 256);
+	buf_printf(&name, "%smail", conf_str(h->d->conf, PARAM_SYSTEM_USER_PREFIX));
+	const struct passwd *pw = getpwnam(buf_str(&name));
+	if (pw != NULL) {
+		h->mail_uid = pw->pw_uid;
+		h->mail_gid = pw->pw_gid;
+	} else {
+		log_error("no_such_user", LV("user", buf_view(&name)));
+	}
+	buf_fini(&name);
+	return pw != NULL ? ERR_OK : ERR_NOT_FOUND;
+}
+
+static int init(struct daemon *d)
+{
+	struct host *h = mem_new(sizeof *h);
+	d->user = h;
+	h->d = d;
+	h->mail = daemon_dir(d, "mail");
+	h->uid_first = (uint32_t)conf_num(d->conf, PARAM_UID_FIRST);
+	h->uid_last = h->uid_first + (uint32_t)conf_num(d->conf, PARAM_UID_COUNT) - 1;
+	h->nonces = map64_new();
+	h->running[0] = map64_new();
+	h->running[1] = map64_new();
+	int err = find_mail_user(h);
+	return err == ERR_OK ? images_start(h) : err;
+}
+
+static int start(struct daemon *d)
+{
+	images_watch(d->user);
+	return ERR_OK;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct ipc_handler handlers[] = {
+		{ IPC_HOME_MAKE, on_home_make },
+		{ IPC_NEWS, host_news },
+		{ IPC_SESSION_START, host_session_start },
+		{ IPC_NONE, NULL },
+	};
+	static const struct daemon_hooks hooks = { .role = ROLE_HOST, .init = init, .start = start, .handlers = handlers };
+	return daemon_main(argc, argv, &hooks);
+}

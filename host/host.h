@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * host: makes homes, opens them, and has the account's process forked for a sealed log-in. It has the capabilities to change owners and
+ * users, and so it reads nothing that a user sent: only sealed log-ins, numbers of accounts, and descriptors that it hands on.
+ */
+#ifndef POSTRIDER_HOST_H
+#define POSTRIDER_HOST_H
+
+#include <sys/types.h>
+
+#include "base/map.h"
+#include "daemon/daemon.h"
+
+enum door { DOOR_SMTP = 1, DOOR_IMAP, DOOR_POP3, DOOR_MANAGESIEVE };
+
+/* A program's initialised process, from which accounts' processes are forked. */
+struct image {
+	enum ipc_role role;
+	const char *program;
+	pid_t pid;
+	int link;
+	bool greeted;
+	struct io *io;
+};
+
+struct host {
+	struct daemon *d;
+	int mail;                  /* the mail root */
+	uid_t mail_uid;            /* of local-delivery, who writes the incoming streams */
+	gid_t mail_gid;
+	uint32_t uid_first, uid_last;
+	struct image images[2];
+	struct map64 *running[2];  /* uid → struct account_process, for each image */
+	struct map64 *nonces;      /* of log-ins used in the last minute → second of use */
+	uint64_t nonces_cleaned;
+};
+
+/* homes.c. `<mail>/<two hex digits>/<uid>`: the account's directory, with `incoming` in it, which local-delivery writes. */
+MUST_CHECK int home_make(struct host *h, uint32_t uid);
+/* An O_PATH descriptor of the home, made when there is none; ERR_DENIED when it is not the account's. */
+MUST_CHECK int home_open(struct host *h, uint32_t uid, int *fd);
+
+/* images.c */
+MUST_CHECK int images_start(struct host *h);
+void images_watch(struct host *h);
+/* fds: the home, and the new process' end of its channel. */
+MUST_CHECK int image_fork(struct image *i, uint32_t uid, const int fds[2]);
+
+/* sessions.c: handlers; arg is the struct daemon. */
+void host_session_start(void *daemon, struct ipc_channel *from, const void *m, int *fds, size_t nfds);
+void host_news(void *daemon, struct ipc_channel *from, const void *m, int *fds, size_t nfds);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "host.h"
+#include "log/log.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+#include "sys/sock.h"
+
+#define NONCE_SECONDS 60 /* longer than a log-in's seal is valid */
+#define NONCES_MAX 1000000
+
+/* An account's process, and the channel to it. */
+struct account_process {
+	struct host *h;
+	unsigned image;
+	uint32_t uid;
+	struct ipc_channel *channel;
+};
+
+static void on_down(void *arg, struct ipc_channel *c)
+{
+	struct account_process *p = arg;
+	map64_del(p->h->running[p->image], p->uid);
+	ipc_channel_free(c);
+	free(p);
+}
+
+static void on_count(void *arg, struct ipc_channel *c, const void *m, int *fds, size_t nfds)
+{
+	const struct ipc_session_count *n = m;
+	const struct account_process *p = arg;
+	(void)c;
+	(void)fds;
+	(void)nfds;
+	log_debug("sessions", LU("uid", p->uid), LU("count", n->sessions));
+}
+
+static struct account_process *start_process(struct host *h, unsigned image, uint32_t uid)
+{
+	static const struct ipc_handler handlers[] = { { IPC_SESSION_COUNT, on_count }, { IPC_NONE, NULL } };
+	int home, pair[2];
+	int err = home_open(h, uid, &home);
+	if (err == ERR_OK && (err = sock_pair(SOCK_STREAM, pair)) != ERR_OK)
+		fd_close(&home);
+	if (err != ERR_OK) {
+		log_error("home_not_opened", LU("uid", uid), LERR("error", err));
+		return NULL;
+	}
+	err = image_fork(&h->images[image], uid, (int[2]){ home, pair[1] });
+	fd_close(&home);
+	fd_close(&pair[1]);
+	if (err != ERR_OK) {
+		fd_close(&pair[0]);
+		return NULL;
+	}
+	struct account_process *p = mem_new(sizeof *p);
+	*p = (struct account_process){ .h = h, .image = image, .uid = uid };
+	struct ipc_callbacks cb = { .handlers = handlers, .on_down = on_down, .arg = p };
+	p->channel = ipc_channel_new(h->d->loop, ROLE_HOST, h->images[image].role, 0, &cb);
+	ipc_channel_connect(p->channel, pair[0]);
+	map64_set(h->running[image], uid, p);
+	return p;
+}
+
+/* Once: a log-in's nonce is remembered for longer than its seal is valid. */
+static bool use_nonce(struct host *h, uint64_t nonce)
+{
+	uint64_t now = clock_mono_ms() / 1000;
+	size_t it = 0;
+	uint64_t key;
+	void *value;
+	if (now > h->nonces_cleaned + NONCE_SECONDS) {
+		h->nonces_cleaned = now;
+		while (map64_next(h->nonces, &it, &key, &value))
+			if ((uint64_t)(uintptr_t)value + NONCE_SECONDS < now)
+				map64_del(h->nonces, key);
+	}
+	if (map64_get(h->nonces, nonce) != NULL || map64_count(h->nonces) >= NONCES_MAX)
+		return false;
+	map64_set(h->nonces, nonce, (void *)(uintptr_t)(now + 1));
+	return true;
+}
+
+static int open_login(struct host *h, struct view sealed, unsigned door, struct ipc_login *out)
+{
+	const struct seal_key *key = daemon_seal_key(h->d, ROLE_AUTH, ROLE_HOST);
+	struct view body;
+	if (key == NULL || !seal_open(key, "login", sealed, &body) || ipc_login_get(body, out) != ERR_OK)
+		return ERR_DENIED;
+	if (out->door != door || (door != DOOR_IMAP && door != DOOR_POP3))
+		return ERR_DENIED;
+	if ((int64_t)out->expires < clock_wall(NULL) || !use_nonce(h, out->nonce))
+		return ERR_DENIED;
+	return ERR_OK;
+}
+
+static int add_session(struct host *h, const struct ipc_session_start *m, const struct ipc_login *login, int fd)
+{
+	unsigned image = m->door == DOOR_IMAP ? 0 : 1;
+	struct account_process *p = map64_get(h->running[image], login->uid);
+	if (p == NULL)
+		p = start_process(h, image, login->uid);
+	if (p == NULL)
+		return ERR_AGAIN;
+	struct ipc_session_add add = { .tls = m->tls, .account = login->account, .session = m->session, .peer = m->peer, .tag = m->tag,
+		.input = m->input };
+	return ipc_send(p->channel, IPC_SESSION_ADD, &add, &fd, 1);
+}
+
+void host_session_start(void *arg, struct ipc_channel *from, const void *msg, int *fds, size_t nfds)
+{
+	struct daemon *d = arg;
+	struct host *h = d->user;
+	const struct ipc_session_start *m = msg;
+	struct ipc_login login;
+	(void)nfds;
+	int err = open_login(h, m->login, m->door, &login);
+	if (err == ERR_OK)
+		err = add_session(h, m, &login, fds[0]);
+	if (err != ERR_OK)
+		log_warn("session_refused", LV("session", m->session), LERR("error", err));
+	close(fds[0]);
+	struct ipc_session_started answer = { .id = m->id,
+		.outcome = (uint8_t)(err == ERR_OK ? IPC_DONE : err == ERR_DENIED ? IPC_REFUSED : IPC_LATER) };
+	if (ipc_send(from, IPC_SESSION_STARTED, &answer, NULL, 0) != ERR_OK)
+		log_warn("answer_lost", LS("to", "login"));
+}
+
+void host_news(void *arg, struct ipc_channel *from, const void *msg, int *fds, size_t nfds)
+{
+	struct daemon *d = arg;
+	struct host *h = d->user;
+	const struct ipc_news *m = msg;
+	(void)from;
+	(void)fds;
+	(void)nfds;
+	struct account_process *p = map64_get(h->running[0], m->uid);
+	if (p != NULL && ipc_send(p->channel, IPC_NEWS, m, NULL, 0) != ERR_OK)
+		log_debug("news_not_told", LU("uid", m->uid));
+}
