@@ -40,11 +40,11 @@ static int fill(struct host *h, int home, uint32_t uid)
 	int err = file_mkdir(home, "incoming", 0770);
 	if (err == ERR_OK)
 		err = file_open_dir(home, "incoming", &incoming);
-	if (err == ERR_OK && !alone) {
-		/* Its files belong to local-delivery and, by the directory's set-gid bit, to the account's group, which reads them. */
-		if (fchown(incoming, h->mail_uid, uid) != 0)
-			err = err_of_errno(errno);
-	}
+	/* Its files belong to local-delivery and, by the directory's set-gid bit, to the account's group, which reads them. */
+	if (err == ERR_OK && fchmod(incoming, alone ? 0700 : 02770) != 0)
+		err = err_of_errno(errno);
+	if (err == ERR_OK && !alone && fchown(incoming, h->mail_uid, uid) != 0)
+		err = err_of_errno(errno);
 	fd_close(&incoming);
 	if (err != ERR_OK)
 		return err;
