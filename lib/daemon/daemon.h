@@ -27,6 +27,7 @@ struct daemon {
 	void *user;                /* the daemon's one context */
 	bool confined;
 	bool stopping;
+	struct keys *keys;         /* daemon/keys.h, where the role serves TLS */
 	struct daemon_state *state; /* the skeleton's own */
 };
 
