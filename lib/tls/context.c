@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/ssl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,11 +23,18 @@ enum { NAMES_MAX = 1024, JOBS_MAX = 512 };
 /* The parts of a ticket key, in their order. */
 enum { TICKET_NAME = 16, TICKET_MAC = 32, TICKET_CIPHER = 32, TICKET_IV = 16 };
 
-void tls_init(void)
+static void init_once(void)
 {
 	uint8_t out[SHA256_OCTETS];
 	INVARIANT(OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL) == 1);
+	INVARIANT(ASYNC_init_thread(JOBS_MAX, 0) == 1);
 	sha256(VIEW(""), out);
+}
+
+void tls_init(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	INVARIANT(pthread_once(&once, init_once) == 0);
 }
 
 static void set_schemes(SSL_CTX *ctx)
@@ -134,7 +142,6 @@ struct tls_server *tls_server_new(struct view session_context, const struct tls_
 	struct tls_server *t = mem_new(sizeof *t);
 	tls_init();
 	INVARIANT(session_context.n >= 1 && session_context.n <= SSL_MAX_SID_CTX_LENGTH);
-	INVARIANT(ASYNC_init_thread(JOBS_MAX, 0) == 1);
 	t->cb = *cb;
 	t->names_max = names_max ? names_max : NAMES_MAX;
 	t->asked = map64_new();
@@ -159,7 +166,6 @@ void tls_server_free(struct tls_server *t)
 	INVARIANT(list_empty(&t->unasked) && list_empty(&t->starved));
 	SSL_CTX_free(t->ctx);
 	EVP_CIPHER_free(t->ticket_cipher);
-	ASYNC_cleanup_thread();
 	remote_keys_free(t->keys);
 	map64_free(t->asked);
 	map_free(t->certs);

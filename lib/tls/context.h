@@ -22,7 +22,7 @@
 #define TLS_CHAINS_MAX 4       /* chains for one name, each with a key of another kind */
 #define TLS_TICKET_KEY 80      /* name 16, HMAC key 32, cipher key 32 */
 
-/* Loads what OpenSSL loads late, so that nothing is opened after confinement. Call in init; calling again is harmless. */
+/* Loads what OpenSSL loads late, so that nothing is opened after confinement. Call in init, in the thread that will run the loop; again is harmless. */
 void tls_init(void);
 
 /* A certificate chain, leaf first, and the name by which its key's holder knows the key. */
