@@ -119,9 +119,12 @@ static int start(struct stream *s, SSL_CTX *ctx, struct tls_server *server)
 int stream_starttls_server(struct stream *s, struct tls_server *server)
 {
 	int err = start(s, server->ctx, server);
-	if (!err)
-		SSL_set_accept_state(s->tls->ssl);
-	return err;
+	if (err)
+		return err;
+	SSL_set_accept_state(s->tls->ssl);
+	if (s->deaf) /* what came during a pause is looked at now */
+		stream_schedule(s, WORK_STEP);
+	return ERR_OK;
 }
 
 /* An address is checked as an address and never sent as a name (RFC 6066 3). */
@@ -189,8 +192,7 @@ static void failed(struct stream *s)
 	note_error(t);
 	buf_reset(&t->clear);
 	stream_send(s); /* the alert */
-	stream_see_end(s, t->broken ? STREAM_END_RESET : STREAM_END_TLS);
-	stream_deliver(s);
+	stream_fail(s, t->broken ? STREAM_END_RESET : STREAM_END_TLS);
 }
 
 static void became_secure(struct stream *s)
