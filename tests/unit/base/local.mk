@@ -1,1 +1,22 @@
 # SPDX-License-Identifier: ISC
+check_PROGRAMS += tests/unit/base/buf_test
+tests_unit_base_buf_test_SOURCES = tests/unit/base/buf_test.c tests/unit/base/random.h
+tests_unit_base_buf_test_LDADD = $(L_BASE) $(TEST_LIBS)
+check_PROGRAMS += tests/unit/base/date_test
+tests_unit_base_date_test_SOURCES = tests/unit/base/date_test.c tests/unit/base/random.h
+tests_unit_base_date_test_LDADD = $(L_BASE) $(TEST_LIBS)
+check_PROGRAMS += tests/unit/base/err_test
+tests_unit_base_err_test_SOURCES = tests/unit/base/err_test.c
+tests_unit_base_err_test_LDADD = $(L_BASE) $(TEST_LIBS)
+check_PROGRAMS += tests/unit/base/map_test
+tests_unit_base_map_test_SOURCES = tests/unit/base/map_test.c tests/unit/base/random.h
+tests_unit_base_map_test_LDADD = $(L_BASE) $(TEST_LIBS)
+check_PROGRAMS += tests/unit/base/mem_test
+tests_unit_base_mem_test_SOURCES = tests/unit/base/mem_test.c tests/unit/base/random.h
+tests_unit_base_mem_test_LDADD = $(L_BASE) $(TEST_LIBS)
+check_PROGRAMS += tests/unit/base/num_test
+tests_unit_base_num_test_SOURCES = tests/unit/base/num_test.c tests/unit/base/random.h
+tests_unit_base_num_test_LDADD = $(L_BASE) $(TEST_LIBS)
+check_PROGRAMS += tests/unit/base/view_test
+tests_unit_base_view_test_SOURCES = tests/unit/base/view_test.c
+tests_unit_base_view_test_LDADD = $(L_BASE) $(TEST_LIBS)
