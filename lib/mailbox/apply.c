@@ -189,19 +189,30 @@ static bool apply_keyword(struct state *st, uint64_t at, struct view v)
 }
 
 /* ---- messages ---- */
+static size_t count_items(struct view list)
+{
+	size_t n = 0;
+	struct view item;
+	while (record_next_item(&list, &item))
+		n++;
+	return n;
+}
+
 static bool apply_append(struct state *st, uint64_t at, struct view v)
 {
 	struct record_append r;
 	struct view item;
 	struct record_appended a;
 	struct mailbox *m = record_get_append(v, &r) ? state_by_id(st, r.mailbox) : NULL;
-	if (!m)
+	size_t n = m ? count_items(r.list) : 0;
+	if (n == 0 || n > st->ncontents)
 		return false;
+	const uint64_t *content = st->contents + st->ncontents - n;
 	while (record_next_item(&r.list, &item)) {
-		if (!record_get_appended(item, &a) || (a.position == 0 && !st->after_content) || !fits32(a.size) || !fits32(r.uid))
+		if (!record_get_appended(item, &a) || !fits32(a.size) || !fits32(r.uid))
 			return false;
-		struct message msg = { .modseq = at, .keywords = a.keywords, .position = (a.position ? a.position : st->content) | MESSAGE_OWN,
-			.date = a.date, .uid = (uint32_t)r.uid++, .size = (uint32_t)a.size, .flags = a.flags & MAIL_FLAGS_ALL };
+		struct message msg = { .modseq = at, .keywords = a.keywords, .position = *content++ | MESSAGE_OWN, .date = a.date,
+			.uid = (uint32_t)r.uid++, .size = (uint32_t)a.size, .flags = a.flags & MAIL_FLAGS_ALL };
 		if (!add(m, &msg))
 			return false;
 		touch(st, m, at, &m->added);
@@ -231,6 +242,8 @@ static bool apply_adopt(struct state *st, uint64_t at, struct view v)
 	if (!record_get_adopt(v, &r) || r.next <= st->incoming)
 		return false;
 	st->incoming = r.next;
+	if (st->back < r.back)
+		st->back = r.back;
 	while (record_next_item(&r.list, &item))
 		ok &= adopt_one(st, at, item);
 	return ok && r.list.p != NULL;
@@ -385,6 +398,7 @@ static bool apply_account(struct state *st, uint64_t at, struct view v)
 	st->next_id = (uint32_t)r.next_id;
 	st->uidvalidity = (uint32_t)r.uidvalidity;
 	st->incoming = r.incoming;
+	st->back = r.back;
 	return true;
 }
 
@@ -490,6 +504,17 @@ static bool apply(struct state *st, unsigned kind, uint64_t at, struct view v, b
 	}
 }
 
+static void note_content(struct state *st, uint64_t position)
+{
+	if (st->ncontents == STORE_APPEND_MESSAGES_MAX) /* none that we write has so many: the oldest go */
+		memmove(st->contents, st->contents + 1, --st->ncontents * sizeof *st->contents);
+	if (st->ncontents == st->contents_cap) {
+		st->contents_cap = st->contents_cap ? st->contents_cap * 2 : 4;
+		st->contents = mem_resize(st->contents, st->contents_cap * sizeof *st->contents);
+	}
+	st->contents[st->ncontents++] = position;
+}
+
 bool state_apply(struct state *st, unsigned kind, uint64_t position, struct view payload, bool load)
 {
 	bool ok = true;
@@ -500,8 +525,10 @@ bool state_apply(struct state *st, unsigned kind, uint64_t position, struct view
 		ok = apply(st, kind, position, payload, false);
 		st->records++;
 	}
-	st->after_content = kind == RECORD_content;
-	st->content = position;
+	if (kind == RECORD_content)
+		note_content(st, position);
+	else
+		st->ncontents = 0;
 	st->refused += !ok;
 	return ok;
 }

@@ -119,7 +119,7 @@ void checkpoint_write(const struct state *st, void (*fn)(void *arg, struct buf *
 	buf_init(&w.item, BUF_BOUND);
 	write_names(&w, st);
 	write_mailboxes(&w, st);
-	struct record_account r = { .next_id = st->next_id, .uidvalidity = st->uidvalidity, .incoming = st->incoming };
+	struct record_account r = { .next_id = st->next_id, .uidvalidity = st->uidvalidity, .incoming = st->incoming, .back = st->back };
 	record_put_account(&w.record, &r);
 	nest(&w, RECORD_account);
 	close_part(&w, true);

@@ -42,10 +42,10 @@
 #define RECORD_FIELDS_rename(F) F(text, from) F(text, to)
 #define RECORD_FIELDS_subscribe(F) F(num, on) F(text, name)
 #define RECORD_FIELDS_keyword(F) F(num, bit) F(text, name)
-/* list: appended items, whose UIDs are uid, uid + 1 … */
+/* list: appended items, whose UIDs are uid, uid + 1 …; their contents are the frames right before this record, as many and in that order. */
 #define RECORD_FIELDS_append(F) F(num, mailbox) F(num, uid) F(text, list)
-/* next: `incoming` is adopted up to there. list: adopted items. */
-#define RECORD_FIELDS_adopt(F) F(num, next) F(text, list)
+/* next: `incoming` is adopted up to there. list: adopted items. back: of the last delivery (incoming.h): below it may be dropped. */
+#define RECORD_FIELDS_adopt(F) F(num, next) F(text, list) F(num, back)
 #define RECORD_FIELDS_flags(F) \
 	F(num, mailbox) F(num, add) F(num, remove) F(num, add_keywords) F(num, remove_keywords) F(text, uids)
 #define RECORD_FIELDS_expunge(F) F(num, mailbox) F(text, uids)
@@ -58,7 +58,7 @@
 /* Parts 0 … of one group; records: how many the state is made of (none of content, none of checkpoint); list: nested items, which make it out of nothing. */
 #define RECORD_FIELDS_checkpoint(F) F(num, part) F(num, last) F(num, records) F(text, list)
 #define RECORD_FIELDS_kept(F) F(num, mailbox) F(num, uidnext) F(num, highestmodseq) F(num, recent) F(text, list)
-#define RECORD_FIELDS_account(F) F(num, next_id) F(num, uidvalidity) F(num, incoming)
+#define RECORD_FIELDS_account(F) F(num, next_id) F(num, uidvalidity) F(num, incoming) F(num, back)
 
 #define RECORD_ITEM_TABLE(R) \
 	R(0, appended)            \
@@ -67,8 +67,7 @@
 	R(0, nested)              \
 	R(0, message)
 
-/* position: of the content's frame; 0: the frame right before this record. */
-#define RECORD_FIELDS_appended(F) F(num, position) F(num, size) F(snum, date) F(num, flags) F(num, keywords)
+#define RECORD_FIELDS_appended(F) F(num, size) F(snum, date) F(num, flags) F(num, keywords)
 #define RECORD_FIELDS_adopted(F) \
 	F(num, position) F(num, offset) F(num, size) F(snum, date) F(num, mailbox) F(num, uid) F(num, flags) F(num, keywords)
 /* from: a frame of incoming; to: the frame of the journal that holds a copy of it. */

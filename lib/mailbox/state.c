@@ -35,6 +35,7 @@ void state_free(struct state *st)
 	free(st->mailboxes);
 	map64_free(st->by_id);
 	free(st->subscriptions);
+	free(st->contents);
 	state_free(st->shadow);
 	free(st);
 }

@@ -58,8 +58,9 @@ struct state {
 	uint32_t next_id;     /* for the next mailbox */
 	uint32_t uidvalidity; /* the highest that was given */
 	uint64_t incoming;    /* adopted up to here */
-	uint64_t content;     /* the frame before was a content frame, at this position; else 0 */
-	bool after_content;
+	uint64_t back;        /* below, local-delivery needs incoming no more */
+	uint64_t *contents;   /* positions of the content frames right before the next record */
+	size_t ncontents, contents_cap;
 	struct state *shadow; /* a checkpoint that is being read */
 	uint64_t records;     /* applied so far, contents and checkpoints not counted */
 	uint64_t refused;     /* of them, those that did not fit */
