@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: ISC
 # Each parameter is one file; a new one is named here, and nowhere else.
 PARAMETERS = \
-	lib/conf/parameters/auth.cache \
-	lib/conf/parameters/auth.failure_delay \
-	lib/conf/parameters/auth.plaintext \
 	lib/conf/parameters/clients_per_process \
 	lib/conf/parameters/control_group \
 	lib/conf/parameters/directory.keys \
@@ -24,8 +21,6 @@ PARAMETERS = \
 	lib/conf/parameters/listen.submissions \
 	lib/conf/parameters/log_level \
 	lib/conf/parameters/message_size_limit \
-	lib/conf/parameters/postmaster \
-	lib/conf/parameters/recipient_delimiter \
 	lib/conf/parameters/recipient_limit \
 	lib/conf/parameters/relay_host \
 	lib/conf/parameters/relay_networks \
@@ -33,7 +28,6 @@ PARAMETERS = \
 	lib/conf/parameters/smtpd.processes \
 	lib/conf/parameters/stop_timeout \
 	lib/conf/parameters/system_user_prefix \
-	lib/conf/parameters/table_type \
 	lib/conf/parameters/uid_count \
 	lib/conf/parameters/uid_first
 

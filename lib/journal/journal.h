@@ -25,6 +25,7 @@
 #include "base/view.h"
 
 struct journal;
+struct journal_seam;
 
 enum journal_role { JOURNAL_READER, JOURNAL_SHARED_WRITER, JOURNAL_OWNER };
 
@@ -33,7 +34,8 @@ struct journal_options {
 	uint64_t segment_size; /* a segment that has passed this is sealed and the next one begun; 0: 16 MiB */
 	uint32_t frame_max;    /* the largest payload, at most 1 GiB; 0: 64 MiB */
 	mode_t mode;           /* of new files; 0: 0600 */
-	bool create;           /* make the stream when the directory holds none */
+	bool create;           /* make the stream when the directory holds none; its own entry is the caller's to flush */
+	const struct journal_seam *seam; /* for tests (journal/seam.h); NULL in service */
 };
 
 /*
@@ -67,6 +69,8 @@ struct journal_flush;
 /* NULL when all is durable already. */
 struct journal_flush *journal_flush_begin(struct journal *j);
 void journal_flush_run(struct journal_flush *f);
+/* In place of run: the caller flushed by other means (one syncfs for many streams) after begin, with this result. */
+void journal_flush_ran(struct journal_flush *f, int result);
 /*
  * Frees f. On success journal_durable() moves to what was the end at begin. On failure (ERR_IO, ERR_FULL) the stream rolls: frames that
  * were not durable at begin are gone (their positions are never used again) and journal_end() tells the new end; *lost_from and *lost_to (may be NULL) get the range. j may be closed (NULL) meanwhile.
@@ -94,8 +98,9 @@ struct journal_record {
 };
 /*
  * Calls fn for each frame from position `from` (or the first one behind it, where that was compacted away) up to the known
- * end, in order; the journal's own kinds are left out. Stops when fn gives not 0 and gives that back. *next is where to go on. Damage
- * below the durable mark is skipped and told through journal_on_damage.
+ * end, in order; the journal's own kinds are left out. `from` is 0, or a position or `next` or end once given. Stops when fn gives not 0 and
+ * gives that back; *next is where to go on (behind the frame that fn stopped at). Damage is skipped and told through
+ * journal_on_damage. fn may append, and ask for positions; it may not read, refresh, compact or drop on the same journal.
  */
 MUST_CHECK int journal_scan(struct journal *j, uint64_t from, int (*fn)(void *arg, const struct journal_record *r), void *arg,
 	uint64_t *next);
@@ -112,12 +117,14 @@ MUST_CHECK int journal_read_part(struct journal *j, uint64_t position, uint64_t 
 void journal_on_damage(struct journal *j, void (*fn)(void *arg, uint64_t from, uint64_t to), void *arg);
 
 /*
- * Compaction: sealed segments are replaced by files with the survivors at their old positions. live says whether the
- * frame stays. Does at most about `budget` octets of work a call (0: all) and says in *more whether some is left. Never touches the head.
+ * Compaction: sealed, durable segments are replaced by files with the survivors at their old positions. live says whether the
+ * frame stays (it may not call on the journal). Does at most about `budget` octets of work a call (0: all) and says in *more whether some is left. Never
+ * touches the head (journal_roll first, to have all that is durable compacted). Blocks: a call reads and writes, and flushes once or twice. ERR_BUSY: another
+ * process compacts this stream.
  */
 typedef bool journal_live_fn(void *arg, const struct journal_record *r);
 MUST_CHECK int journal_compact(struct journal *j, journal_live_fn *live, void *arg, uint64_t budget, bool *more);
-/* Removes sealed segments that lie wholly below position. */
+/* Removes sealed segments that lie wholly below position. A reader may, where it may change the directory. */
 MUST_CHECK int journal_drop(struct journal *j, uint64_t position);
 /* Seals the head and begins a new segment. */
 MUST_CHECK int journal_roll(struct journal *j);
@@ -128,5 +135,7 @@ struct journal_info {
 	unsigned segments;
 };
 void journal_info(const struct journal *j, struct journal_info *info);
+/* For people who must look inside: a line for each file and each frame (position, kind, size, sum, mark), the damaged ones marked. */
+MUST_CHECK int journal_dump(struct journal *j, uint64_t from, void (*line)(void *arg, struct view text), void *arg);
 
 #endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: ISC */
+#include "journal/journal.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "journal/internal.h"
+
+#define SEGMENT_SIZE (UINT64_C(16) << 20)
+#define SEGMENT_SIZE_LEAST 4096u
+#define FRAME_MAX (UINT32_C(64) << 20)
+
+static void options_default(struct journal_options *o)
+{
+	if (o->segment_size == 0)
+		o->segment_size = SEGMENT_SIZE;
+	if (o->segment_size < SEGMENT_SIZE_LEAST)
+		o->segment_size = SEGMENT_SIZE_LEAST;
+	if (o->frame_max == 0)
+		o->frame_max = FRAME_MAX;
+	if (o->frame_max > FRAME_PAYLOAD_MAX)
+		o->frame_max = FRAME_PAYLOAD_MAX;
+	if (o->mode == 0)
+		o->mode = 0600;
+}
+
+/* An owner keeps everybody else who writes away; shared writers keep an owner away. */
+static int take_role(struct journal *j)
+{
+	if (j->o.role == JOURNAL_READER)
+		return ERR_OK;
+	return j->backend->ops->lock(j->backend, BACKEND_LOCK_SHARED, j->o.role == JOURNAL_OWNER, false);
+}
+
+static int create_stream(struct journal *j)
+{
+	if (!j->o.create || j->o.role == JOURNAL_READER)
+		return ERR_NOT_FOUND;
+	return roll_locked(j);
+}
+
+/* Under the append lock, for a shared writer. */
+static int load_locked(struct journal *j)
+{
+	int r;
+
+	j->durable = j->backend->ops->mark_get(j->backend);
+	r = chain_load(j, NULL, NULL);
+	if (r == ERR_OK && j->n == 0)
+		return create_stream(j);
+	if (r == ERR_OK)
+		r = recover_tail(j, j->durable);
+	if (r == ERR_OK && j->durable > j->end)
+		j->durable = j->end;
+	if (r == ERR_OK && j->o.role != JOURNAL_READER)
+		r = recover_rewrite(j);
+	if (r == ERR_OK && j->o.role == JOURNAL_OWNER)
+		r = remove_losers(j);
+	return r;
+}
+
+static int load(struct journal *j)
+{
+	bool lock = j->o.role == JOURNAL_SHARED_WRITER;
+	int r = lock ? j->backend->ops->lock(j->backend, BACKEND_LOCK_APPEND, true, true) : ERR_OK;
+
+	if (r != ERR_OK)
+		return r;
+	r = load_locked(j);
+	if (lock)
+		j->backend->ops->unlock(j->backend, BACKEND_LOCK_APPEND);
+	return r;
+}
+
+int journal_open(int dirfd, const struct journal_options *o, struct journal **out)
+{
+	struct journal *j = mem_new(sizeof(*j));
+	int r;
+
+	j->o = *o;
+	options_default(&j->o);
+	r = backend_file_open(dirfd, j->o.role != JOURNAL_READER, j->o.mode, j->o.seam, &j->backend);
+	if (r == ERR_OK)
+		r = take_role(j);
+	if (r == ERR_OK)
+		r = load(j);
+	if (r != ERR_OK) {
+		journal_close(j);
+		return r;
+	}
+	*out = j;
+	return ERR_OK;
+}
+
+void journal_close(struct journal *j)
+{
+	if (j == NULL)
+		return;
+	chain_free(j);
+	free(j->window.p);
+	stage_fini(&j->stage);
+	backend_unref(j->backend);
+	free(j);
+}
+
+uint64_t journal_start(const struct journal *j) { return j->n > 0 ? j->segments[0]->head.first : 0; }
+uint64_t journal_end(const struct journal *j) { return j->end; }
+uint64_t journal_durable(const struct journal *j) { return j->durable; }
+
+void journal_on_damage(struct journal *j, void (*fn)(void *arg, uint64_t from, uint64_t to), void *arg)
+{
+	j->on_damage = fn;
+	j->damage_arg = arg;
+}
+
+int journal_refresh(struct journal *j)
+{
+	int r;
+
+	if (j->o.role == JOURNAL_OWNER)
+		return ERR_OK;
+	if (j->o.role == JOURNAL_READER)
+		return refresh_locked(j);
+	r = writer_lock(j);
+	if (r == ERR_OK)
+		writer_unlock(j);
+	return r;
+}
+
+void journal_info(const struct journal *j, struct journal_info *info)
+{
+	*info = (struct journal_info){ .start = journal_start(j), .end = j->end, .durable = j->durable, .segments = (unsigned)j->n };
+	for (size_t i = 0; i < j->n; i++) {
+		uint64_t size, allocated;
+		struct object *o = NULL;
+
+		if (j->backend->ops->open(j->backend, &j->segments[i]->name, false, &o) != ERR_OK)
+			continue;
+		if (o->backend->ops->size(o, &size, &allocated) == ERR_OK)
+			info->octets += allocated;
+		object_unref(o);
+	}
+}

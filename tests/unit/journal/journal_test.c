@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: ISC */
+/* The contract of journal.h, call by call. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "journal/journal.h"
+#include "tests/unit/journal/help.h"
+
+static void appends_and_reads_back(void **state)
+{
+	struct home *h = *state;
+	struct journal *j = home_open(h, JOURNAL_OWNER, 0);
+	struct journal_frame f[3] = { { .kind = 7, .parts = { VIEW("one") } },
+		{ .kind = 8, .parts = { VIEW("tw"), VIEW("o") } }, { .kind = 9 } };
+	struct journal_record r;
+
+	assert_int_equal(journal_append(j, journal_end(j), f, 3), ERR_OK);
+	assert_int_equal(journal_read(j, f[0].position, &r), ERR_OK);
+	assert_int_equal(r.kind, 7);
+	assert_true(view_eq(r.payload, VIEW("one")));
+	assert_int_equal(r.next, f[1].position);
+	assert_int_equal(journal_read(j, f[1].position, &r), ERR_OK);
+	assert_true(view_eq(r.payload, VIEW("two")));
+	assert_int_equal(journal_read(j, f[2].position, &r), ERR_OK);
+	assert_int_equal(r.payload.n, 0);
+	assert_int_equal(r.next, journal_end(j));
+	assert_int_equal(journal_read(j, f[1].position + 8, &r), ERR_DAMAGED);
+	assert_int_equal(journal_read(j, journal_end(j), &r), ERR_NOT_FOUND);
+	journal_close(j);
+}
+
+static void keeps_what_was_flushed_and_what_was_not(void **state)
+{
+	struct home *h = *state;
+	struct journal *j = home_open(h, JOURNAL_OWNER, 0);
+	uint64_t end;
+
+	add_text(j, 1, "durable");
+	assert_true(journal_durable(j) < journal_end(j));
+	assert_int_equal(journal_flush(j), ERR_OK);
+	assert_int_equal(journal_durable(j), journal_end(j));
+	add_text(j, 1, "not yet");
+	end = journal_end(j);
+	journal_close(j);
+	j = home_open(h, JOURNAL_OWNER, 0);
+	assert_int_equal(journal_end(j), end);
+	assert_true(journal_durable(j) < end);
+	assert_texts(j, "durable|not yet");
+	assert_int_equal(journal_flush(j), ERR_OK);
+	assert_int_equal(journal_durable(j), end);
+	assert_null(journal_flush_begin(j));
+	journal_close(j);
+}
+
+static void one_owner_at_a_time(void **state)
+{
+	struct home *h = *state;
+	struct journal *j = home_open(h, JOURNAL_OWNER, 0), *other;
+	struct journal_options o = { .role = JOURNAL_OWNER };
+
+	assert_int_equal(journal_open(h->fd, &o, &other), ERR_BUSY);
+	o.role = JOURNAL_SHARED_WRITER;
+	assert_int_equal(journal_open(h->fd, &o, &other), ERR_BUSY);
+	o.role = JOURNAL_READER;
+	assert_int_equal(journal_open(h->fd, &o, &other), ERR_OK);
+	journal_close(other);
+	journal_close(j);
+}
+
+static void no_stream_is_not_found(void **state)
+{
+	struct home *h = *state;
+	struct journal_options o = { .role = JOURNAL_READER, .create = true };
+	struct journal *j;
+
+	assert_int_equal(journal_open(h->fd, &o, &j), ERR_NOT_FOUND);
+	o.role = JOURNAL_OWNER;
+	o.create = false;
+	assert_int_equal(journal_open(h->fd, &o, &j), ERR_NOT_FOUND);
+}
+
+static void a_full_segment_rolls(void **state)
+{
+	struct home *h = *state;
+	struct journal *j = home_open(h, JOURNAL_OWNER, 4096);
+	struct journal_info info;
+	char text[200];
+
+	for (int i = 0; i < 100; i++) {
+		(void)snprintf(text, sizeof(text), "%0150d", i);
+		add_text(j, 1, text);
+		if (i % 3 == 0)
+			assert_int_equal(journal_flush(j), ERR_OK);
+	}
+	journal_info(j, &info);
+	assert_true(info.segments > 3);
+	assert_int_equal(count_frames(j, 0), 100);
+	assert_int_equal(journal_flush(j), ERR_OK);
+	journal_close(j);
+	j = home_open(h, JOURNAL_READER, 4096);
+	assert_int_equal(count_frames(j, 0), 100);
+	journal_close(j);
+}
+
+static void writers_share_and_conflict(void **state)
+{
+	struct home *h = *state;
+	struct journal *a = home_open(h, JOURNAL_SHARED_WRITER, 4096), *b = home_open(h, JOURNAL_SHARED_WRITER, 4096);
+	struct journal_frame f = { .kind = 1, .parts = { VIEW("x") } };
+	struct journal_options o = { .role = JOURNAL_OWNER };
+	struct journal *c;
+	uint64_t end = journal_end(b);
+
+	assert_int_equal(journal_open(h->fd, &o, &c), ERR_BUSY);
+	add_text(a, 1, "first");
+	assert_int_equal(journal_append(b, end, &f, 1), ERR_CONFLICT);
+	assert_int_equal(journal_end(b), journal_end(a));
+	assert_int_equal(journal_append(b, journal_end(b), &f, 1), ERR_OK);
+	assert_int_equal(journal_refresh(a), ERR_OK);
+	assert_texts(a, "first|x");
+	for (int i = 0; i < 200; i++) {
+		struct journal *w = i % 2 ? a : b;
+
+		assert_int_equal(journal_refresh(w), ERR_OK);
+		add_text(w, 1, "some more text, to make it roll now and then");
+		if (i % 7 == 0)
+			assert_int_equal(journal_flush(w), ERR_OK);
+	}
+	assert_int_equal(journal_refresh(a), ERR_OK);
+	assert_int_equal(count_frames(a, 0), 202);
+	journal_close(a);
+	journal_close(b);
+}
+
+static void a_reader_follows(void **state)
+{
+	struct home *h = *state;
+	struct journal *w = home_open(h, JOURNAL_OWNER, 4096), *r = home_open(h, JOURNAL_READER, 4096);
+	size_t n = 0;
+	uint64_t at = 0;
+
+	for (int i = 0; i < 300; i++) {
+		add_text(w, 1, "a line that makes the segment fill up after a while");
+		if (i % 5 == 0)
+			assert_int_equal(journal_flush(w), ERR_OK);
+		if (i % 3 != 0)
+			continue;
+		assert_int_equal(journal_refresh(r), ERR_OK);
+		n += count_frames_on(r, &at);
+		assert_int_equal(n, i + 1);
+		assert_int_equal(journal_end(r), journal_end(w));
+	}
+	journal_close(w);
+	journal_close(r);
+}
+
+static void flush_beside_the_loop(void **state)
+{
+	struct home *h = *state;
+	struct journal *j = home_open(h, JOURNAL_OWNER, 0);
+	struct journal_flush *f, *g;
+	uint64_t first;
+
+	add_text(j, 1, "before");
+	first = journal_end(j);
+	f = journal_flush_begin(j);
+	add_text(j, 1, "after");
+	journal_flush_run(f);
+	g = journal_flush_begin(j);
+	assert_int_equal(journal_flush_end(j, f, NULL, NULL), ERR_OK);
+	assert_int_equal(journal_durable(j), first);
+	journal_flush_run(g);
+	journal_close(j);
+	assert_int_equal(journal_flush_end(NULL, g, NULL, NULL), ERR_OK);
+}
+
+static void big_payloads_in_parts(void **state)
+{
+	struct home *h = *state;
+	struct journal *j = home_open(h, JOURNAL_OWNER, 65536);
+	size_t n = 3000000;
+	char *big = malloc(n), back[100];
+	struct journal_frame f = { .kind = 3, .parts = { VIEW("head"), view_make(big, n), VIEW("tail") } };
+	struct journal_record r;
+
+	for (size_t i = 0; i < n; i++)
+		big[i] = (char)(i * 7 + i / 251);
+	assert_int_equal(journal_append(j, journal_end(j), &f, 1), ERR_OK);
+	assert_int_equal(journal_read(j, f.position, &r), ERR_OK);
+	assert_int_equal(r.payload.n, n + 8);
+	assert_memory_equal(r.payload.p + 4, big, n);
+	assert_int_equal(journal_read_part(j, f.position, 4 + 1234567, back, sizeof(back)), ERR_OK);
+	assert_memory_equal(back, big + 1234567, sizeof(back));
+	assert_int_equal(journal_read_part(j, f.position, n, back, sizeof(back)), ERR_INVALID);
+	add_text(j, 1, "behind");
+	assert_int_equal(count_frames(j, 0), 2);
+	free(big);
+	journal_close(j);
+}
+
+static bool keep_even(void *arg, const struct journal_record *r)
+{
+	(void)arg;
+	return (r->payload.p[r->payload.n - 1] - '0') % 2 == 0;
+}
+
+static void compaction_keeps_positions(void **state)
+{
+	struct home *h = *state;
+	struct journal *j = home_open(h, JOURNAL_OWNER, 4096), *old;
+	uint64_t at[200];
+	struct journal_record r;
+	char text[100];
+	bool more;
+
+	for (int i = 0; i < 200; i++) {
+		struct journal_frame f = { .kind = 1 };
+
+		(void)snprintf(text, sizeof(text), "%080d", i);
+		f.parts[0] = view_of(text);
+		assert_int_equal(journal_append(j, journal_end(j), &f, 1), ERR_OK);
+		at[i] = f.position;
+	}
+	old = home_open(h, JOURNAL_READER, 4096);
+	assert_int_equal(journal_flush(j), ERR_OK);
+	assert_int_equal(journal_roll(j), ERR_OK);
+	assert_int_equal(journal_flush(j), ERR_OK);
+	for (more = true; more;)
+		assert_int_equal(journal_compact(j, keep_even, NULL, 1, &more), ERR_OK);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(count_frames(j, 0), 100);
+		assert_int_equal(count_frames(j, at[101]), 49);
+		for (int i = 0; i < 200; i++) {
+			assert_int_equal(journal_read(j, at[i], &r), i % 2 ? ERR_NOT_FOUND : ERR_OK);
+			if (i % 2 == 0)
+				assert_int_equal(atoi(mem_text(r.payload)), i);
+		}
+		journal_close(j);
+		j = home_open(h, JOURNAL_OWNER, 4096);
+	}
+	/* A reader from before the compaction goes on with the files that it has, or finds the new ones. */
+	assert_true(count_frames(old, 0) >= 100);
+	assert_int_equal(journal_read(old, at[2], &r), ERR_OK);
+	journal_close(old);
+	journal_close(j);
+}
+
+static void drop_frees_the_lowest(void **state)
+{
+	struct home *h = *state;
+	struct journal *j = home_open(h, JOURNAL_OWNER, 4096);
+	uint64_t middle = 0;
+
+	for (int i = 0; i < 200; i++) {
+		if (i == 100)
+			middle = journal_end(j);
+		add_text(j, 1, "eighty octets or so of text, so that a segment holds about thirty of these");
+	}
+	assert_int_equal(journal_flush(j), ERR_OK);
+	assert_int_equal(journal_drop(j, middle), ERR_OK);
+	assert_true(journal_start(j) > 0);
+	assert_true(journal_start(j) <= middle);
+	assert_in_range(count_frames(j, 0), 100, 150);
+	assert_int_equal(count_frames(j, middle), 100);
+	journal_close(j);
+	j = home_open(h, JOURNAL_OWNER, 4096);
+	assert_int_equal(count_frames(j, middle), 100);
+	journal_close(j);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		home_test(appends_and_reads_back),
+		home_test(keeps_what_was_flushed_and_what_was_not),
+		home_test(one_owner_at_a_time),
+		home_test(no_stream_is_not_found),
+		home_test(a_full_segment_rolls),
+		home_test(writers_share_and_conflict),
+		home_test(a_reader_follows),
+		home_test(flush_beside_the_loop),
+		home_test(big_payloads_in_parts),
+		home_test(compaction_keeps_positions),
+		home_test(drop_frees_the_lowest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
