@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 # Each parameter is one file; a new one is named here, and nowhere else.
 PARAMETERS = \
+	lib/conf/parameters/auth.mechanisms \
 	lib/conf/parameters/clients_per_process \
 	lib/conf/parameters/control_group \
 	lib/conf/parameters/directory.keys \
