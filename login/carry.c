@@ -125,6 +125,9 @@ void carry_on_started(void *arg, struct ipc_channel *from, const void *msg, int 
 	timer_stop(c->deadline);
 	c->state = CLIENT_CARRIED;
 	if (c->inner == NULL) {
+		/* The account's process has the connection now; our copy is closed without a word. */
+		stream_free(c->stream);
+		c->stream = NULL;
 		client_close(c);
 		return;
 	}

@@ -131,7 +131,8 @@ void client_close(struct client *c)
 {
 	struct login *l = c->l;
 	sasl_abort(c);
-	stream_close_linger(c->stream);
+	if (c->stream != NULL)
+		stream_close_linger(c->stream);
 	if (c->inner != NULL)
 		stream_close(c->inner);
 	fd_close(&c->passed);

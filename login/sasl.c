@@ -191,7 +191,8 @@ void sasl_on_step(void *arg, struct ipc_channel *from, const void *msg, int *fds
 		refuse(c, m->step, NULL);
 	}
 	/* In none of these is the client gone: replies only write. */
-	stream_resume(c->stream);
+	if (c->state != CLIENT_WAITING)
+		stream_resume(c->stream);
 }
 
 void sasl_put_mechanisms(const struct client *c, const char *before, struct buf *out)
