@@ -12,14 +12,15 @@
 
 struct loop;
 struct loop *loop_new(void);
+/* In a forked child it parts from the parent's first: call it before any io_free or timer_free there, or leave the old one be. NULL is ignored. */
 void loop_free(struct loop *l);
-/* Runs until loop_stop. */
+/* Runs until loop_stop, which also ends a run not yet begun. Log lines go out at the end of each turn. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 /* Milliseconds of the monotonic clock as of this turn: cheap. */
 uint64_t loop_now(const struct loop *l);
 
-/* A watched descriptor (not owned). ready tells what is possible: IO_READ and IO_WRITE bits; errors show as both. Level-triggered. */
+/* A watched descriptor (not owned). ready tells what is possible: IO_READ and IO_WRITE bits; errors show as both, where both are waited for; each may come in a call of its own. Level-triggered. */
 enum { IO_READ = 1, IO_WRITE = 2 };
 struct io;
 typedef void io_fn(void *arg, unsigned ready);

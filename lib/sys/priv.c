@@ -152,10 +152,11 @@ int priv_limits(uint64_t files, uint64_t address_space, uint64_t processes)
 {
 	int err = files ? limit_files(files) : ERR_OK;
 
-#ifndef SANITIZERS /* whose shadow memory takes terabytes of addresses */
+#ifdef SANITIZERS /* whose shadow memory takes terabytes of addresses */
+	address_space = 0;
+#endif
 	if (!err && address_space)
 		err = limit(RLIMIT_AS, address_space);
-#endif
 	if (!err && processes)
 		err = limit(RLIMIT_NPROC, processes);
 	return err;

@@ -25,7 +25,10 @@ MUST_CHECK int priv_keep_caps(uint64_t caps, bool ambient);
 
 /* Sets no-new-privileges, core limit 0, and non-dumpable when hide is true. */
 MUST_CHECK int priv_no_new_privs(bool hide);
-/* Soft and hard limit on open files: as near to n as the hard limit lets; address space 0 = unlimited. */
+/*
+ * Soft and hard limits: open files as near to the wish as the hard limit lets, octets of address space, processes of the
+ * user; 0 leaves one as it is.
+ */
 MUST_CHECK int priv_limits(uint64_t files, uint64_t address_space, uint64_t processes);
 
 /* Landlock. Rights that one path is given, with everything below it. */
@@ -42,7 +45,7 @@ struct priv_path {
 };
 /*
  * Confines the process to these paths (none: no file system at all) and, where the ABI has it and deny_tcp is set, forbids TCP bind
- * and connect. *abi is the kernel's Landlock ABI, 0 when there is none (then nothing is confined and ERR_OK is given).
+ * and connect; abstract UNIX sockets of others too, where it has that. It holds for the calling thread and those that it starts later. *abi is the kernel's Landlock ABI, 0 when there is none (then nothing is confined and ERR_OK is given).
  */
 MUST_CHECK int priv_landlock(const struct priv_path *paths, size_t n, bool deny_tcp, int *abi);
 
@@ -62,8 +65,9 @@ enum {
 	PRIV_SYS_KILL = 1 << 11,   /* kill, tgkill to others */
 };
 /*
- * Unknown calls get ENOSYS; execve, ptrace, io_uring_* and signals to others kill the process (unless granted). All threads are
- * filtered. uid_min..uid_max bounds what PRIV_SYS_SETID may become (0,0: anything). ERR_UNSUPPORTED when the kernel has no seccomp filters.
+ * Unknown calls get ENOSYS; execve, ptrace, io_uring_* and signals to others kill the process (unless granted), and no memory
+ * becomes executable unless PRIV_SYS_EXEC is granted: load libraries before. All threads are filtered. uid_min..uid_max bounds what PRIV_SYS_SETID may become, uids and
+ * gids, and supplementary groups may then only be none (0,0: anything). ERR_UNSUPPORTED when the kernel has no seccomp filters.
  */
 MUST_CHECK int priv_seccomp(unsigned groups, uid_t uid_min, uid_t uid_max);
 

@@ -42,14 +42,14 @@ bool sock_peer_in_group(int fd, gid_t gid);
 
 /*
  * Reads what there is into b, at most most octets. *got = 0 with ERR_OK never happens: the end is ERR_END, nothing
- * there ERR_AGAIN, a reset ERR_LOST.
+ * there ERR_AGAIN, a reset ERR_LOST, no room in b ERR_TOO_BIG.
  */
 MUST_CHECK int sock_read(int fd, struct buf *b, size_t most, size_t *got);
 /* Writes as much of v as goes; ERR_AGAIN when nothing went. Never raises SIGPIPE. */
 MUST_CHECK int sock_write(int fd, struct view v, size_t *put);
 
 #define SOCK_FDS_MAX 4
-/* One sendmsg/recvmsg with descriptors (SCM_RIGHTS). On receipt the descriptors are close-on-exec and the caller's; *nfds says how many came. Surplus ones are closed. */
+/* One sendmsg/recvmsg with descriptors (SCM_RIGHTS). On receipt the descriptors are close-on-exec and the caller's; *nfds says how many came. Surplus ones, and a packet longer than most, are ERR_PROTOCOL: all are closed, nothing is added. */
 MUST_CHECK int sock_send_fds(int fd, struct view v, const int *fds, size_t nfds, size_t *put);
 MUST_CHECK int sock_recv_fds(int fd, struct buf *b, size_t most, int fds[SOCK_FDS_MAX], size_t *nfds, size_t *got);
 
