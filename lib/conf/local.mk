@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: ISC
 # Each parameter is one file; a new one is named here, and nowhere else.
 PARAMETERS = \
+	lib/conf/parameters/auth.cache \
+	lib/conf/parameters/auth.failure_delay \
 	lib/conf/parameters/auth.mechanisms \
+	lib/conf/parameters/auth.plaintext \
 	lib/conf/parameters/clients_per_process \
 	lib/conf/parameters/control_group \
 	lib/conf/parameters/directory.keys \
@@ -22,6 +25,8 @@ PARAMETERS = \
 	lib/conf/parameters/listen.submissions \
 	lib/conf/parameters/log_level \
 	lib/conf/parameters/message_size_limit \
+	lib/conf/parameters/postmaster \
+	lib/conf/parameters/recipient_delimiter \
 	lib/conf/parameters/recipient_limit \
 	lib/conf/parameters/relay_host \
 	lib/conf/parameters/relay_networks \
@@ -29,6 +34,7 @@ PARAMETERS = \
 	lib/conf/parameters/smtpd.processes \
 	lib/conf/parameters/stop_timeout \
 	lib/conf/parameters/system_user_prefix \
+	lib/conf/parameters/table_type \
 	lib/conf/parameters/uid_count \
 	lib/conf/parameters/uid_first
 

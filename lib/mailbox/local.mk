@@ -1,4 +1,22 @@
 # SPDX-License-Identifier: ISC
 noinst_LIBRARIES += libmailbox.a
 libmailbox_a_SOURCES = \
-	lib/mailbox/incoming.c lib/mailbox/incoming.h
+	lib/mailbox/adopt.c \
+	lib/mailbox/append.c \
+	lib/mailbox/apply.c \
+	lib/mailbox/batch.c lib/mailbox/batch.h \
+	lib/mailbox/change.c \
+	lib/mailbox/checkpoint.c lib/mailbox/checkpoint.h \
+	lib/mailbox/flags.h \
+	lib/mailbox/flush.c \
+	lib/mailbox/incoming.c lib/mailbox/incoming.h \
+	lib/mailbox/mailbox.h \
+	lib/mailbox/names.c \
+	lib/mailbox/read.c \
+	lib/mailbox/records.c lib/mailbox/records.h \
+	lib/mailbox/state.c lib/mailbox/state.h \
+	lib/mailbox/store.c lib/mailbox/store.h \
+	lib/mailbox/tidy.c \
+	lib/mailbox/uidset.c lib/mailbox/uidset.h \
+	lib/mailbox/varint.h \
+	lib/mailbox/view.c lib/mailbox/viewing.h

@@ -13,7 +13,7 @@
  *
  * Names of mailboxes are UTF-8 with '/' between the levels, as people read them (IMAP's modified UTF-7 is imapd's matter).
  * INBOX is matched in any case and always exists. A `struct mailbox *` is valid until the next call that changes or refreshes
- * the store; a view stays valid whatever happens. Everything runs in the loop's thread. ERR_FULL, ERR_IO of a
+ * the store; a view stays valid whatever happens. Everything runs in the loop's thread; the store may not be closed inside one of its callbacks. ERR_FULL, ERR_IO of a
  * changing call: nothing was changed. ERR_LIMIT: the account has as many as it may.
  */
 #ifndef POSTRIDER_MAILBOX_MAILBOX_H
@@ -49,6 +49,7 @@ struct store_options {
 /*
  * Opens the mail in homefd (a directory, kept as a copy): makes `journal` and the default mailboxes (INBOX, Drafts, Sent,
  * Trash, Junk, Archive) where there are none, reads the state, adopts what has come. Blocks while it reads. `incoming` may be missing.
+ * l may be NULL for tools: then nothing is flushed or told but by store_flush_now.
  */
 MUST_CHECK int store_open(struct loop *l, int homefd, const struct store_options *o, struct store **out);
 /* Close views, appends and waits before. Does not flush. */
@@ -209,7 +210,8 @@ struct mailbox_change {
 typedef void mailbox_change_fn(void *arg, const struct mailbox_change *c);
 /*
  * Takes the changes into the view and tells them in the order that IMAP wants: expunges (only when `expunges` is set: RFC 3501 7.4.1 forbids them
- * during FETCH, STORE, SEARCH; they are kept for later), flags, EXISTS. The numbers are right at the moment of each call. fn may be NULL.
+ * during FETCH, STORE, SEARCH; they are kept for later), flags, EXISTS. The numbers are right at the moment of each call; fn may ask the view for
+ * messages only when told of flags and EXISTS. fn may be NULL.
  */
 void mailbox_view_take(struct mailbox_view *v, bool expunges, mailbox_change_fn *fn, void *arg);
 
@@ -240,13 +242,14 @@ MUST_CHECK int mailbox_view_expunge(struct mailbox_view *v, const struct uidset 
 
 /* ---- append ---- */
 /*
- * One APPEND or MULTIAPPEND (RFC 3502): for each message begin, write as its octets come, end; then commit, which makes all of them appear by one record, or abort.
- * At most one message is held in memory. Freed by commit (also when it fails) and abort.
+ * One APPEND or MULTIAPPEND (RFC 3502): for each message begin, write as its octets come, end; then commit, which makes all of them appear by one
+ * record, or abort. The messages are held in memory, together at most STORE_APPEND_MAX octets. Freed by commit (also when it fails) and abort.
  */
 struct store_append;
-#define STORE_APPEND_MESSAGES_MAX 1000
+#define STORE_APPEND_MESSAGES_MAX 200
+#define STORE_APPEND_MAX (UINT64_C(64) << 20)
 MUST_CHECK int store_append_new(struct store *s, struct view mailbox, struct store_append **out); /* ERR_NOT_FOUND */
-/* size: the octets to come, exactly. ERR_TOO_BIG over message_max, ERR_LIMIT over STORE_APPEND_MESSAGES_MAX. */
+/* size: the octets to come, exactly. ERR_TOO_BIG over message_max, ERR_LIMIT over STORE_APPEND_MESSAGES_MAX or STORE_APPEND_MAX. */
 MUST_CHECK int store_append_begin(struct store_append *a, uint64_t size, int64_t date, struct mail_flags flags);
 /* ERR_TOO_BIG: more than was said. */
 MUST_CHECK int store_append_write(struct store_append *a, struct view part);

@@ -104,7 +104,7 @@ static int bdb_open_once(const char *path, DB **db)
 
 static int bdb_open(const char *path, void **out)
 {
-	DB *db;
+	DB *db = NULL;
 	int err = ERR_AGAIN;
 
 	for (int tries = 0; tries < 5 && err == ERR_AGAIN; tries++)

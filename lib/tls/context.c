@@ -103,10 +103,12 @@ int tls_server_ticket_keys(struct tls_server *t, struct view current, struct vie
 {
 	if (current.n != TLS_TICKET_KEY || (previous.n != TLS_TICKET_KEY && previous.n != 0))
 		return ERR_INVALID;
-	memcpy(t->ticket_keys[0], current.p, TLS_TICKET_KEY);
-	t->ticket_previous = previous.n > 0;
 	if (previous.n > 0)
 		memcpy(t->ticket_keys[1], previous.p, TLS_TICKET_KEY);
+	else
+		memcpy(t->ticket_keys[1], t->ticket_keys[0], TLS_TICKET_KEY);
+	memcpy(t->ticket_keys[0], current.p, TLS_TICKET_KEY);
+	t->ticket_previous = true;
 	return ERR_OK;
 }
 

@@ -69,8 +69,8 @@ void tls_server_ask_again(struct tls_server *t);
 void tls_server_reload(struct tls_server *t);
 
 /*
- * Session ticket keys, TLS_TICKET_KEY octets each: new tickets are sealed with current; previous (or empty) still opens. Until they are
- * given tickets are sealed with keys of this context's own.
+ * Session ticket keys, TLS_TICKET_KEY octets each: new tickets are sealed with current; previous still opens (empty: what was current till now).
+ * Until they are given tickets are sealed with keys of this context's own.
  */
 MUST_CHECK int tls_server_ticket_keys(struct tls_server *t, struct view current, struct view previous);
 

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: ISC */
+/* The inside of a store, shared by the files of this library only. */
+#ifndef POSTRIDER_MAILBOX_STORE_H
+#define POSTRIDER_MAILBOX_STORE_H
+
+#include "journal/journal.h"
+#include "mailbox/batch.h"
+#include "mailbox/mailbox.h"
+#include "mailbox/state.h"
+
+#define STORE_NO_CHECKPOINT UINT64_MAX
+
+/* A flush on its way: outlives the store that asked for it. */
+struct store_flush_job {
+	struct store *store; /* NULL: closed meanwhile */
+	struct journal_flush *flush;
+};
+
+struct store {
+	struct loop *loop;
+	struct pool *pool;
+	int home;
+	struct journal *journal;
+	struct journal *incoming; /* NULL: there is none yet */
+	struct state *st;
+	uint64_t next;              /* the journal is applied up to here */
+	uint64_t checkpoint;        /* where the last one begins, or STORE_NO_CHECKPOINT */
+	uint64_t checkpoint_octets; /* its length */
+	uint64_t message_max;
+	struct batch batch;
+
+	struct list waits;
+	struct list watches;
+	struct later turn; /* at the end of a turn: begin a flush, tell the watchers */
+	struct store_flush_job *job;
+	bool want_flush;
+	uint64_t told; /* state changes that watchers know */
+	bool shown;    /* messages became visible that watchers do not know of */
+
+	/* A compaction on its way (tidy.c). */
+	uint64_t *live; /* contents in the journal that stay */
+	size_t nlive;
+	uint64_t live_below;    /* what lies from here on stays anyway */
+	uint64_t compacted_end; /* journal end at the last compaction's end */
+};
+
+/* Reads the state anew, from the last checkpoint that the hint names, or from the start. */
+MUST_CHECK int store_reload(struct store *s);
+/* Applies what others have written. */
+MUST_CHECK int store_catch_up(struct store *s);
+/*
+ * Changes: catches up, has build check the request against the state of now and gather the frames, appends and applies them; all again when
+ * another writer was faster. An empty batch is a change that was none. What build gives is given back.
+ */
+typedef int store_build_fn(struct store *s, void *request, struct batch *b);
+MUST_CHECK int store_commit(struct store *s, store_build_fn *build, void *request);
+
+/* flush.c: asks for a flush at the end of the turn; the turn itself. */
+void store_want_flush(struct store *s);
+void store_changed(struct store *s);
+void store_turn(void *arg);
+void store_drop_waits(struct store *s);
+/* Lets everything that is durable be seen. */
+void store_show(struct store *s);
+
+/* adopt.c */
+MUST_CHECK int store_adopt(struct store *s);
+/* The hint that names the last checkpoint (index/checkpoint): derived, may be absent or wrong. */
+void store_hint_write(struct store *s);
+bool store_hint_read(struct store *s, uint64_t *position);
+
+#endif
