@@ -105,8 +105,8 @@ static const struct {
 #ifdef SANITIZERS
 /* The sanitizers read /proc, map code and stop their own threads by ptrace when they look for leaks. */
 static const char for_sanitizers[] =
-	"open openat readlink readlinkat getdents64 access newfstatat stat lstat statx mmap mprotect prctl prlimit64 clone "
-	"ptrace process_vm_readv wait4 kill tgkill personality sched_getscheduler sched_setaffinity unlink ioctl setrlimit";
+	"open openat readlink readlinkat getdents getdents64 access newfstatat stat lstat statx mmap mprotect prctl prlimit64 clone "
+	"ptrace process_vm_readv wait4 kill tgkill personality arch_prctl sched_getscheduler sched_setaffinity unlink ioctl setrlimit";
 #endif
 
 static bool granted(unsigned row, unsigned groups)
