@@ -31,6 +31,14 @@ PARAMETERS = \
 	lib/conf/parameters/relay_host \
 	lib/conf/parameters/relay_networks \
 	lib/conf/parameters/smtpd.bare_newline \
+	lib/conf/parameters/smtpd.clients_per_address \
+	lib/conf/parameters/smtpd.data_rate \
+	lib/conf/parameters/smtpd.error_limit \
+	lib/conf/parameters/smtpd.greeting_pause \
+	lib/conf/parameters/smtpd.header_limit \
+	lib/conf/parameters/smtpd.idle_timeout \
+	lib/conf/parameters/smtpd.line_limit \
+	lib/conf/parameters/smtpd.local_trusted \
 	lib/conf/parameters/smtpd.processes \
 	lib/conf/parameters/stop_timeout \
 	lib/conf/parameters/system_user_prefix \
