@@ -66,9 +66,8 @@ static void linger_over(void *arg) { daemon_exit(arg); }
 
 static void refuse(int fd)
 {
-	static const char text[] = "-ERR [IN-USE] too many sessions\r\n";
 	size_t put;
-	if (sock_write(fd, VIEW(text), &put) != ERR_OK)
+	if (sock_write(fd, VIEW("-ERR [IN-USE] too many sessions\r\n"), &put) != ERR_OK)
 		log_debug("refusal_not_sent");
 	fd_close(&fd);
 }

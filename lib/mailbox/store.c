@@ -183,12 +183,28 @@ static int build_defaults(struct store *s, void *request, struct batch *b)
 	return ERR_OK;
 }
 
+/* The directory `journal`, made (and its name flushed) where there is none. */
+static int journal_dir(struct store *s, int *fd)
+{
+	int home, err = file_open_dir(s->home, "journal", fd);
+	if (err != ERR_NOT_FOUND)
+		return err;
+	err = file_open_dir(s->home, ".", &home); /* one that can be flushed */
+	if (err != ERR_OK)
+		return err;
+	err = file_mkdir(home, "journal", 0700);
+	if (err == ERR_OK)
+		err = file_flush(home);
+	if (err == ERR_OK)
+		err = file_open_dir(home, "journal", fd);
+	fd_close(&home);
+	return err;
+}
+
 static int open_journal(struct store *s, const struct store_options *o)
 {
 	struct journal_options jo = { .role = JOURNAL_SHARED_WRITER, .segment_size = o->segment_size, .create = true };
-	int fd, err = file_mkdir(s->home, "journal", 0700);
-	if (err == ERR_OK)
-		err = file_open_dir(s->home, "journal", &fd);
+	int fd, err = journal_dir(s, &fd);
 	if (err != ERR_OK)
 		return err;
 	err = journal_open(fd, &jo, &s->journal);

@@ -85,6 +85,8 @@ static int compact_slice(struct store *s, bool *more)
 	}
 	if (err == ERR_OK)
 		err = journal_compact(s->journal, is_live, s, SLICE, more);
+	if (err == ERR_BUSY) /* another process is at it */
+		err = ERR_OK;
 	if (err != ERR_OK || !*more) {
 		free(s->live);
 		s->live = NULL;
