@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * accounts: the one writer of the tables of domains, accounts and aliases. postrider(1) asks over the control socket; the skeleton lets in root,
+ * the suite's own user in single-user mode, and the group that control_group names, by what the kernel says of the caller.
+ */
+#include "accounts/accounts.h"
+
+#include "accounts/change.h"
+#include "base/mem.h"
+#include "log/log.h"
+
+#define MERGE_AT (4u * 1024 * 1024)
+#define HASHERS 2
+
+static void merge_run(void *arg)
+{
+	struct accounts *a = arg;
+
+	a->merge_err = table_merge_run(a->merge);
+}
+
+static void merge_done(void *arg)
+{
+	struct accounts *a = arg;
+	int err = table_merge_end(a->w, a->merge, a->merge_err);
+
+	a->merge = NULL;
+	a->merged_size = table_delta_size(a->w);
+	if (err)
+		log_warn("tables_not_merged", LERR("error", err), LS("what_to_do", "nothing is lost; see that the disk has room"));
+	else
+		log_info("tables_merged", LU("generation", table_generation(table_writer_table(a->w))));
+}
+
+static const struct base_engine *engine_of(const struct accounts *a)
+{
+	return base_engine_of(conf_text(a->d->conf, PARAM_TABLE_TYPE));
+}
+
+void accounts_merge_if_due(struct accounts *a)
+{
+	int err;
+
+	if (a->merge || table_delta_size(a->w) < a->merged_size + MERGE_AT)
+		return;
+	err = table_merge_begin(a->w, engine_of(a), &a->merge);
+	if (!err)
+		pool_submit(a->pool, merge_run, merge_done, a);
+	else
+		log_warn("tables_not_merged", LERR("error", err));
+}
+
+/* At the start there is time: what was changed since the last one becomes part of the base, and the base of the kind that is wanted. */
+static void merge_at_start(struct accounts *a)
+{
+	int err;
+
+	if (!table_other_kind(a->w, engine_of(a)) && table_delta_size(a->w) < MERGE_AT)
+		return;
+	err = table_merge_begin(a->w, engine_of(a), &a->merge);
+	if (err) {
+		log_warn("tables_not_merged", LERR("error", err));
+		return;
+	}
+	merge_run(a);
+	merge_done(a);
+}
+
+static int tables_open(struct accounts *a)
+{
+	int err;
+
+	if (!engine_of(a)) {
+		log_error("table_type_not_built_in", LV("table_type", conf_text(a->d->conf, PARAM_TABLE_TYPE)),
+			LS("what_to_do", "choose another table_type, or build with this library"));
+		return ERR_UNSUPPORTED;
+	}
+	err = table_writer_open(".", ENTRY_TABLE, &a->w);
+	if (err)
+		log_error("tables_not_opened", LS("table", ENTRY_TABLE), LERR("error", err),
+			LS("what_to_do", err == ERR_BUSY ? "another accounts process holds them" : "see postrider-tables(5)"));
+	return err;
+}
+
+static int start(struct daemon *d)
+{
+	struct accounts *a = mem_new(sizeof(*a));
+	int err;
+
+	a->d = d;
+	d->user = a;
+	list_init(&a->listings);
+	accounts_jobs_init(a);
+	a->pool = pool_new(d->loop, HASHERS);
+	err = tables_open(a);
+	if (!err)
+		merge_at_start(a);
+	return err;
+}
+
+static void accepted(struct daemon *d, const char *listener, int fd, const struct sock_addr *peer)
+{
+	(void)listener;
+	(void)peer;
+	daemon_control_client(d, fd);
+}
+
+static void on_down(void *d, struct ipc_channel *c) { accounts_client_gone(((struct daemon *)d)->user, c); }
+
+int main(int argc, char **argv)
+{
+	const struct daemon_hooks hooks = {
+		.role = ROLE_ACCOUNTS,
+		.start = start,
+		.accepted = accepted,
+		.handlers = accounts_handlers,
+		.on_down = on_down,
+	};
+
+	return daemon_main(argc, argv, &hooks);
+}

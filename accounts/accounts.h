@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: ISC */
+/* What the files of this daemon share. */
+#ifndef POSTRIDER_ACCOUNTS_ACCOUNTS_H
+#define POSTRIDER_ACCOUNTS_ACCOUNTS_H
+
+#include "base/list.h"
+#include "daemon/daemon.h"
+#include "table/table.h"
+
+struct accounts {
+	struct daemon *d;
+	struct table_writer *w;
+	struct pool *pool;
+	struct list jobs;     /* every change under way */
+	struct list flushing; /* those that wait for the flush */
+	size_t njobs;
+	struct later flush;
+	struct list listings;
+	struct table_merge *merge; /* one that runs */
+	int merge_err;
+	uint64_t merged_size; /* of the delta after the last merge, or after one that failed */
+};
+
+/* The handlers of accounts/jobs.c and accounts/lists.c, for the daemon's table. */
+extern const struct ipc_handler accounts_handlers[];
+void accounts_jobs_init(struct accounts *a);
+/* The client went away: what it asked is done, but nobody is told. */
+void accounts_client_gone(struct accounts *a, struct ipc_channel *c);
+ipc_handler_fn accounts_on_domain_list, accounts_on_account_list, accounts_on_alias_list;
+void accounts_listings_gone(struct accounts *a, struct ipc_channel *c);
+/* Begins a merge when the delta has grown enough, or the tables are to be of another kind. */
+void accounts_merge_if_due(struct accounts *a);
+
+#endif
