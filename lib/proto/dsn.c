@@ -2,7 +2,6 @@
 #include "proto/dsn.h"
 
 #include "base/date.h"
-#include "proto/xtext.h"
 
 enum { TEXT_MAX = 500, LINE = 76 };
 
@@ -151,22 +150,19 @@ static void put_address(struct buf *b, const char *field, struct view address, b
 	buf_adds(b, "\r\n");
 }
 
-/* RFC 3464 2.3.1: the ORCPT parameter decoded, where there was one. */
+/* RFC 3464 2.3.1: what ORCPT said, where it was given. */
 static void put_original(struct buf *b, const struct dsn *d, const struct dsn_recipient *r)
 {
 	struct view rest = r->orcpt, type;
-	struct buf text;
-	buf_init(&text, 500);
-	if (r->orcpt.n && view_cut(&rest, ';', &type) && rest.n && xtext_get(&text, rest)) {
+	if (r->orcpt.n && view_cut(&rest, ';', &type) && rest.n) {
 		buf_adds(b, "Original-Recipient: ");
 		put_safe(b, type, 40, false);
 		buf_adds(b, "; ");
-		put_safe(b, buf_view(&text), 500, d->utf8);
+		put_safe(b, rest, 500, d->utf8);
 		buf_adds(b, "\r\n");
 	} else if (r->original.n && !view_eq(r->original, r->address)) {
 		put_address(b, "Original-Recipient: ", r->original, d->utf8);
 	}
-	buf_fini(&text);
 }
 
 /* RFC 3464 2.3. */
@@ -199,15 +195,12 @@ static void put_recipient(struct buf *b, const struct dsn *d, const struct dsn_r
 /* RFC 3464 2.2. */
 static void put_status(struct buf *b, const struct dsn *d, const struct dsn_recipient *r, size_t n)
 {
-	struct buf envid;
 	put_part(b, d, d->utf8 ? "message/global-delivery-status" : "message/delivery-status", d->utf8);
-	buf_init(&envid, 100);
-	if (d->envid.n && xtext_get(&envid, d->envid)) {
+	if (d->envid.n) {
 		buf_adds(b, "Original-Envelope-Id: ");
-		put_safe(b, buf_view(&envid), 100, false);
+		put_safe(b, d->envid, 100, false);
 		buf_adds(b, "\r\n");
 	}
-	buf_fini(&envid);
 	buf_adds(b, "Reporting-MTA: dns; ");
 	buf_addv(b, d->host);
 	buf_adds(b, "\r\nX-Postrider-Queue-ID: ");

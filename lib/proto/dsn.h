@@ -26,7 +26,7 @@ struct dsn_recipient {
 	enum dsn_action action;
 	struct view address; /* where we tried to deliver */
 	struct view original; /* what the client said at RCPT */
-	struct view orcpt;   /* the ORCPT parameter as it came ("rfc822;" xtext), or empty */
+	struct view orcpt;   /* the ORCPT parameter decoded ("rfc822;user@example.org"), or empty */
 	struct view status;  /* RFC 3463 */
 	struct view remote;  /* the host that said so, or empty: ourselves */
 	struct view text;    /* what was said */
@@ -36,7 +36,7 @@ struct dsn {
 	struct view host;      /* our name */
 	struct view sender;    /* to whom this goes */
 	struct view queue_id;  /* of the message that it speaks of */
-	struct view envid;     /* ENVID as it came (xtext), or empty */
+	struct view envid;     /* ENVID decoded, or empty */
 	struct view token;     /* random letters and digits: the boundary and Message-ID are made of it */
 	uint64_t arrived, now; /* seconds since 1970 */
 	uint64_t until;        /* DSN_DELAYED: how long it will be tried */
