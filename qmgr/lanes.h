@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Lanes: whose turn it is. What is ready for a group of agents (one local-delivery, or all of smtp-client) stands in lanes, one for each pair of
- * tenant and destination, and the lanes take turns, so that a flood in one lane delays the others by one delivery a turn. Pure.
+ * tenant and destination. Tenants take turns, and so do a tenant's destinations, so that a flood of one sender delays the others by one
+ * delivery a turn, and a slow destination only those who write to it. Pure.
  */
 #ifndef POSTRIDER_QMGR_LANES_H
 #define POSTRIDER_QMGR_LANES_H

@@ -26,6 +26,10 @@ PARAMETERS = \
 	lib/conf/parameters/log_level \
 	lib/conf/parameters/message_size_limit \
 	lib/conf/parameters/postmaster \
+	lib/conf/parameters/queue.lifetime \
+	lib/conf/parameters/queue.retry_max \
+	lib/conf/parameters/queue.retry_min \
+	lib/conf/parameters/queue.warn \
 	lib/conf/parameters/recipient_delimiter \
 	lib/conf/parameters/recipient_limit \
 	lib/conf/parameters/relay_host \

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: ISC */
+/* Lanes, offers, turns: who is offered what, and when. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "log/log.h"
+#include "qmgr/qmgr.h"
+#include "sys/file.h"
+
+enum { PROMOTE = 256, CHECK_MS = 60000 };
+
+static void schedule_later(void *arg)
+{
+	agents_schedule(arg);
+}
+
+static void due(void *arg)
+{
+	struct qmgr *q = arg;
+	loop_later(q->d->loop, &q->schedule);
+}
+
+static void drained(void *arg, struct ipc_channel *c)
+{
+	(void)c;
+	due(arg);
+}
+
+static void make_group(struct qmgr *q, unsigned i, enum ipc_role role, unsigned first, unsigned n)
+{
+	struct group *g = &q->groups[i];
+	*g = (struct group){ .lanes = lanes_new(), .agents = mem_array(n ? n : 1, sizeof *g->agents), .n = n, .local = role == ROLE_LOCAL_DELIVERY,
+		.index = i };
+	for (unsigned k = 0; k < n; k++) {
+		struct agent *a = &g->agents[k];
+		*a = (struct agent){ .channel = daemon_channel_at(q->d, role, first + k), .group = g };
+		list_init(&a->offers);
+		ipc_channel_set_data(a->channel, a);
+		ipc_on_drained(a->channel, drained, q);
+	}
+}
+
+void agents_init(struct qmgr *q)
+{
+	unsigned n = daemon_channels(q->d, ROLE_LOCAL_DELIVERY);
+	q->nlocal = n ? n : 1;
+	q->groups = mem_array(q->nlocal + 1, sizeof *q->groups);
+	for (unsigned i = 0; i < q->nlocal; i++)
+		make_group(q, i, ROLE_LOCAL_DELIVERY, i, n ? 1 : 0);
+	make_group(q, q->nlocal, ROLE_SMTP_CLIENT, 0, daemon_channels(q->d, ROLE_SMTP_CLIENT));
+	q->offers = map64_new();
+	q->schedule = (struct later){ .fn = schedule_later, .arg = q };
+	q->due = timer_new(q->d->loop, due, q);
+}
+
+/* ---- making parts ---- */
+
+static struct group *local_group(struct qmgr *q, uint32_t uid)
+{
+	return &q->groups[uid % q->nlocal];
+}
+
+static struct group *group_of(struct qmgr *q, const struct spool_recipient *r)
+{
+	return r->kind == 1 ? local_group(q, r->uid) : &q->groups[q->nlocal];
+}
+
+static void add_part(struct group *g, struct message *m, uint32_t dest)
+{
+	lanes_add(g->lanes, m->tenant, g->local ? 0 : dest, m->number);
+	m->parts++;
+}
+
+/* A message whose recipients go several ways: one part for each group that has any. */
+static void make_parts(struct qmgr *q, struct message *m, const struct spool_message *sm)
+{
+	bool *had = mem_array(q->nlocal + 1, sizeof *had);
+	struct view rest = sm->rcpts.bytes;
+	struct spool_recipient r;
+	for (uint32_t i = 0; spool_recipient_next(&rest, &r); i++) {
+		struct group *g = group_of(q, &r);
+		if (had[g->index] || state_is_done(m, i))
+			continue;
+		had[g->index] = true;
+		add_part(g, m, r.kind == 1 ? 0 : state_remote(r.address));
+	}
+	free(had);
+}
+
+void agents_ready(struct qmgr *q, handle h)
+{
+	struct message *m = state_message(q->state, h);
+	struct spool_message sm;
+	int err = ERR_OK;
+	if (m->dest & DEST_REMOTE)
+		add_part(&q->groups[q->nlocal], m, m->dest);
+	else if (m->dest != DEST_MANY)
+		add_part(local_group(q, m->dest), m, 0);
+	else if ((err = qmgr_load(q, m, &sm)) == ERR_OK)
+		make_parts(q, m, &sm);
+	if (m->parts == 0) {
+		log_error("message_unreadable", LU("number", m->number), LERR("error", err));
+		state_wait(q->state, h, (uint32_t)(qmgr_now() + conf_num(q->d->conf, PARAM_QUEUE_RETRY_MAX)));
+	}
+	loop_later(q->d->loop, &q->schedule);
+}
+
+/* ---- offers ---- */
+
+static bool in_offer(const struct offer *o, uint64_t number, uint32_t index)
+{
+	if (o->number != number)
+		return false;
+	for (uint32_t i = 0; i < o->n; i++)
+		if (o->rcpts[i].index == index)
+			return true;
+	return false;
+}
+
+/* Only a message with more recipients than an offer holds can have two offers in one group at a time. */
+static bool is_out(const struct group *g, const struct message *m, uint32_t index)
+{
+	if (m->nrcpts <= OFFER_RCPTS)
+		return false;
+	for (unsigned k = 0; k < g->n; k++)
+		LIST_EACH (it, tmp, &g->agents[k].offers)
+			if (in_offer(LIST_OF(it, struct offer, node), m->number, index))
+				return true;
+	return false;
+}
+
+/* Gathers what the group shall deliver now; *more when an offer does not hold all. */
+static struct offer *gather(struct qmgr *q, struct group *g, const struct message *m, const struct spool_message *sm, struct buf *list, bool *more)
+{
+	uint32_t max = m->nrcpts < OFFER_RCPTS ? m->nrcpts : OFFER_RCPTS;
+	struct offer *o = mem_new(sizeof *o + max * sizeof *o->rcpts);
+	struct view rest = sm->rcpts.bytes;
+	struct spool_recipient r;
+	o->number = m->number;
+	*more = false;
+	for (uint32_t i = 0; i < m->nrcpts && spool_recipient_next(&rest, &r); i++) {
+		if (state_is_done(m, i) || group_of(q, &r) != g || is_out(g, m, i))
+			continue;
+		if (o->n == max) {
+			*more = true;
+			break;
+		}
+		struct ipc_offered e = { i, r.uid, r.address, r.original, r.orcpt, r.notify };
+		INVARIANT(ipc_offered_put(list, &e) == ERR_OK);
+		o->rcpts[o->n++] = (struct offered_rcpt){ i, r.notify };
+	}
+	return o;
+}
+
+static int send_offer(struct qmgr *q, struct offer *o, struct agent *a, const struct message *m, const struct spool_message *sm, struct view list)
+{
+	char id[QUEUE_ID_MAX];
+	int fd = -1, err = ERR_OK;
+	qmgr_name(q, m->number, id);
+	uint64_t floor = floor_get(q->floor);
+	struct ipc_offer msg = {
+		.offer = o->id,
+		.spool = state_spool(q->state),
+		.message = m->number,
+		.floor = floor < m->number ? floor : m->number,
+		.arrived = sm->arrived,
+		.flags = sm->flags,
+		.queue_id = view_of(id),
+		.sender = sm->sender,
+		.envid = sm->envid,
+		.next_hop = a->group->local ? VIEW_NONE : conf_text(q->d->conf, PARAM_RELAY_HOST),
+		.rcpts = { list, o->n },
+		.headers = sm->headers,
+		.content = sm->content,
+		.size = sm->size,
+	};
+	if (sm->content_file)
+		err = content_read(q->contents, sm->content_file, &fd);
+	if (err == ERR_OK)
+		err = ipc_send(a->channel, IPC_OFFER, &msg, &fd, fd >= 0 ? 1 : 0);
+	fd_close(&fd);
+	return err;
+}
+
+/* All recipients of an offer that cannot be made wait. */
+static void defer(struct qmgr *q, struct offer *o, const char *status, const char *text)
+{
+	struct fate *fates = mem_array(o->n, sizeof *fates);
+	for (uint32_t i = 0; i < o->n; i++)
+		fates[i] = (struct fate){ .index = o->rcpts[i].index, .outcome = IPC_LATER, .notify = o->rcpts[i].notify, .status = view_of(status),
+			.text = view_of(text) };
+	results_take(q, o->number, fates, o->n);
+	free(fates);
+	free(o);
+}
+
+static void put_out(struct qmgr *q, struct offer *o, struct agent *a, struct message *m)
+{
+	o->id = ++q->last_id;
+	o->agent = a;
+	list_append(&a->offers, &o->node);
+	(void)map64_set(q->offers, o->id, o);
+	a->room--;
+	if (a->group->local)
+		floor_out(q->floor, m);
+}
+
+static void take_back(struct qmgr *q, struct offer *o)
+{
+	list_remove(&o->node);
+	(void)map64_del(q->offers, o->id);
+}
+
+/* Offers one part of the message to the agent; a is NULL where there is no next host. */
+static void offer(struct qmgr *q, struct group *g, struct agent *a, handle h)
+{
+	struct message *m = state_message(q->state, h);
+	struct spool_message sm;
+	struct buf list;
+	bool more;
+	int err = qmgr_load(q, m, &sm);
+	if (err != ERR_OK) {
+		log_error("message_unreadable", LU("number", m->number), LERR("error", err));
+		results_settle(q, h);
+		return;
+	}
+	buf_init(&list, SIZE_MAX);
+	struct offer *o = gather(q, g, m, &sm, &list, &more);
+	if (more)
+		add_part(g, m, state_remote(sm.sender));
+	if (o->n == 0) {
+		free(o);
+		results_settle(q, h);
+	} else if (!a) {
+		defer(q, o, "4.4.4", "no relay host is configured, and mail for other hosts waits");
+	} else {
+		put_out(q, o, a, m);
+		err = send_offer(q, o, a, m, &sm, buf_view(&list));
+		if (err != ERR_OK) {
+			take_back(q, o);
+			log_warn("offer_failed", LU("number", m->number), LERR("error", err));
+			defer(q, o, "4.3.0", "the message cannot be handed to its delivery agent");
+		}
+	}
+	buf_fini(&list);
+}
+
+/* ---- turns ---- */
+
+static struct agent *free_agent(struct group *g)
+{
+	for (unsigned i = 0; i < g->n; i++) {
+		struct agent *a = &g->agents[(g->turn + i) % g->n];
+		if (a->room == 0 || !ipc_channel_is_up(a->channel) || ipc_backlog(a->channel) > BACKLOG_MAX)
+			continue;
+		g->turn = (g->turn + i + 1) % g->n;
+		return a;
+	}
+	return NULL;
+}
+
+static void serve_group(struct qmgr *q, struct group *g)
+{
+	bool nowhere = !g->local && conf_text(q->d->conf, PARAM_RELAY_HOST).n == 0;
+	unsigned n = 0;
+	while (lanes_count(g->lanes)) {
+		struct agent *a = nowhere ? NULL : free_agent(g);
+		uint64_t number;
+		if (!a && !nowhere)
+			return;
+		if (n++ == PROMOTE) { /* let the others have their turn of the loop */
+			timer_set(q->due, 0);
+			return;
+		}
+		if (!lanes_take(g->lanes, &number))
+			return;
+		handle h = state_find(q->state, number);
+		if (h == HANDLE_NONE)
+			continue;
+		if (state_message(q->state, h)->flags & (MSG_HOLD | MSG_GONE))
+			results_settle(q, h);
+		else
+			offer(q, g, a, h);
+	}
+}
+
+static size_t all_lanes(const struct qmgr *q)
+{
+	size_t n = 0;
+	for (unsigned i = 0; i <= q->nlocal; i++)
+		n += lanes_lanes(q->groups[i].lanes);
+	return n;
+}
+
+/* Those whose time has come are made ready; a bounded number a turn. */
+static void promote(struct qmgr *q)
+{
+	uint64_t now = qmgr_now();
+	unsigned n = 0;
+	handle h;
+	while ((h = state_first(q->state)) != HANDLE_NONE) {
+		struct message *m = state_message(q->state, h);
+		uint64_t wait = m->next_try > now ? (m->next_try - now) * 1000 : 0;
+		if (wait || n == PROMOTE || all_lanes(q) > LANES_MAX) {
+			timer_set(q->due, wait == 0 ? 1 : wait < CHECK_MS ? wait : CHECK_MS); /* the clock may jump */
+			return;
+		}
+		state_unwait(q->state, h);
+		agents_ready(q, h);
+		n++;
+	}
+}
+
+void agents_schedule(struct qmgr *q)
+{
+	promote(q);
+	for (unsigned i = 0; i <= q->nlocal; i++)
+		serve_group(q, &q->groups[i]);
+}
+
+void on_pull(void *arg, struct ipc_channel *from, const void *m, int *fds, size_t nfds)
+{
+	struct qmgr *q = qmgr_of(arg);
+	struct agent *a = ipc_channel_data(from);
+	const struct ipc_pull *p = m;
+	(void)fds;
+	(void)nfds;
+	if (!a)
+		return;
+	a->room = p->room > UINT32_MAX - a->room ? UINT32_MAX : a->room + p->room;
+	loop_later(q->d->loop, &q->schedule);
+}
+
+void agents_up(struct qmgr *q, struct ipc_channel *c)
+{
+	struct agent *a = ipc_channel_data(c);
+	if (a)
+		a->room = 0;
+	(void)q;
+}
+
+/* What was offered to an agent that died is ready again: the delivery id stays the same, so that what was done is not done twice. */
+void agents_down(struct qmgr *q, struct ipc_channel *c)
+{
+	struct agent *a = ipc_channel_data(c);
+	if (!a)
+		return;
+	a->room = 0;
+	LIST_EACH (it, tmp, &a->offers) {
+		struct offer *o = LIST_OF(it, struct offer, node);
+		handle h = state_find(q->state, o->number);
+		take_back(q, o);
+		if (h != HANDLE_NONE) {
+			const struct message *m = state_message(q->state, h);
+			lanes_add(a->group->lanes, m->tenant, a->group->local ? 0 : m->dest, m->number);
+		}
+		free(o);
+	}
+	loop_later(q->d->loop, &q->schedule);
+}
+
+/* ---- reports ---- */
+
+static struct fate *fate_of(struct fate *fates, uint32_t n, uint32_t index)
+{
+	uint32_t lo = 0, hi = n;
+	while (lo < hi) { /* indexes ascend */
+		uint32_t mid = (lo + hi) / 2;
+		if (fates[mid].index < index)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < n && fates[lo].index == index ? &fates[lo] : NULL;
+}
+
+void on_report(void *arg, struct ipc_channel *from, const void *m, int *fds, size_t nfds)
+{
+	struct qmgr *q = qmgr_of(arg);
+	const struct ipc_report *r = m;
+	struct offer *o = map64_get(q->offers, r->offer);
+	(void)fds;
+	(void)nfds;
+	if (!o || o->agent->channel != from)
+		return;
+	struct fate *fates = mem_array(o->n, sizeof *fates);
+	for (uint32_t i = 0; i < o->n; i++)
+		fates[i] = (struct fate){ .index = o->rcpts[i].index, .outcome = IPC_LATER, .notify = o->rcpts[i].notify, .status = VIEW("4.3.0"),
+			.text = VIEW("the delivery agent said nothing of this recipient") };
+	struct view rest = r->results.bytes;
+	struct ipc_result e;
+	while (ipc_result_next(&rest, &e)) {
+		struct fate *f = fate_of(fates, o->n, e.index);
+		if (!f || e.outcome > IPC_NEVER)
+			continue;
+		f->outcome = e.outcome;
+		f->noted = e.noted != 0;
+		f->status = e.status;
+		f->remote = e.remote;
+		f->text = e.text;
+	}
+	take_back(q, o);
+	results_take(q, o->number, fates, o->n);
+	free(fates);
+	free(o);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: ISC */
+/* qmgr: the one owner of the spool (qmgr.h says how a message goes through it). */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "log/log.h"
+#include "qmgr/qmgr.h"
+#include "sys/clock.h"
+
+#define CACHE_OCTETS (32u << 20)
+
+uint64_t qmgr_now(void)
+{
+	return (uint64_t)clock_wall(NULL);
+}
+
+void qmgr_name(struct qmgr *q, uint64_t number, char id[QUEUE_ID_MAX])
+{
+	state_queue_id(q->state, number, id);
+}
+
+int qmgr_load(struct qmgr *q, const struct message *m, struct spool_message *out)
+{
+	uint16_t kind;
+	struct view payload;
+	if (cache_get(q->cache, m->number, &kind, &payload))
+		return spool_message_of(kind, payload, out);
+	return spool_read_message(q->spool, m, out);
+}
+
+static bool is_wanted(void *arg, uint64_t id)
+{
+	return map64_get(arg, id) != NULL;
+}
+
+/* What an earlier process may have offered without a durable result is out; who is due, is tried at once; files that no message names go. */
+static void take_stock(struct qmgr *q)
+{
+	struct map64 *files = map64_new();
+	uint64_t now = qmgr_now(), latest = state_latest(q->state);
+	handle at = 0;
+	for (handle h = state_next(q->state, &at); h != HANDLE_NONE; h = state_next(q->state, &at)) {
+		struct message *m = state_message(q->state, h);
+		struct spool_message sm;
+		if ((m->flags & MSG_FILE) && qmgr_load(q, m, &sm) == ERR_OK)
+			(void)map64_set(files, sm.content_file, q);
+		if (m->flags & MSG_HELD)
+			continue;
+		/* One that was told to wait, and whose time had not come, was not offered since; the clock may have gone back. */
+		if ((m->flags & MSG_LOCAL) && m->next_try <= (now > latest ? now : latest)) {
+			floor_out(q->floor, m);
+			m->next_try = m->next_try < now ? m->next_try : (uint32_t)now;
+		}
+		state_wait(q->state, h, m->next_try);
+	}
+	contents_sweep(q->contents, is_wanted, files);
+	map64_free(files);
+}
+
+static int init(struct daemon *d)
+{
+	struct qmgr *q = mem_new(sizeof *q);
+	d->user = q;
+	q->d = d;
+	q->keys.route = daemon_seal_key(d, ROLE_LOOKUP, ROLE_QMGR);
+	q->keys.login = daemon_seal_key(d, ROLE_AUTH, ROLE_QMGR);
+	list_init(&q->listers);
+	q->committing = map_new();
+	q->tellings = map64_new();
+	q->last_status = map64_new();
+	q->cache = cache_new(CACHE_OCTETS);
+	return ERR_OK;
+}
+
+static int start(struct daemon *d)
+{
+	struct qmgr *q = d->user;
+	uint64_t began = clock_mono_ms();
+	q->flushes = pool_new(d->loop, 1);
+	q->proofs = pool_new(d->loop, 2);
+	int err = spool_open(d->loop, q->flushes, daemon_dir(d, "spool"), &q->spool);
+	if (err == ERR_OK) {
+		q->state = spool_state(q->spool);
+		err = contents_open(daemon_dir(d, "spool"), q->proofs, &q->contents);
+	}
+	if (err != ERR_OK) {
+		log_error("spool_not_opened", LERR("error", err));
+		return err;
+	}
+	q->floor = floor_new(q->state);
+	agents_init(q);
+	take_stock(q);
+	log_info("spool_opened", LU("messages", state_count(q->state)), LU("ms", clock_mono_ms() - began));
+	loop_later(d->loop, &q->schedule);
+	return ERR_OK;
+}
+
+/* What was appended is flushed and answered; then the end. The skeleton ends the loop if this takes too long. */
+static void stop_tick(void *arg)
+{
+	struct daemon *d = arg;
+	struct qmgr *q = d->user;
+	if (spool_idle(q->spool))
+		daemon_exit(d);
+	else
+		timer_set(q->due, 5);
+}
+
+static void stop(struct daemon *d)
+{
+	struct qmgr *q = d->user;
+	timer_free(q->due);
+	q->due = timer_new(d->loop, stop_tick, d);
+	timer_set(q->due, 1);
+}
+
+static void on_up(void *d, struct ipc_channel *c)
+{
+	enum ipc_role r = ipc_channel_peer(c);
+	if (r == ROLE_LOCAL_DELIVERY || r == ROLE_SMTP_CLIENT)
+		agents_up(qmgr_of(d), c);
+}
+
+static void on_down(void *d, struct ipc_channel *c)
+{
+	switch ((unsigned)ipc_channel_peer(c)) {
+	case ROLE_LOCAL_DELIVERY:
+	case ROLE_SMTP_CLIENT:
+		agents_down(qmgr_of(d), c);
+		break;
+	case ROLE_CONTROL:
+		control_down(qmgr_of(d), c);
+		break;
+	case ROLE_LOOKUP:
+		break;
+	default:
+		intake_down(qmgr_of(d), c);
+	}
+}
+
+static void accepted(struct daemon *d, const char *listener, int fd, const struct sock_addr *peer)
+{
+	(void)listener;
+	(void)peer;
+	daemon_control_client(d, fd);
+}
+
+static const struct ipc_handler handlers[] = {
+	{ IPC_COMMIT, on_commit },
+	{ IPC_CONTENT_OPEN, on_content_open },
+	{ IPC_CONTENT_DROP, on_content_drop },
+	{ IPC_PULL, on_pull },
+	{ IPC_REPORT, on_report },
+	{ IPC_RECIPIENT_IS, on_recipient_is },
+	{ IPC_QUEUE_LIST, on_queue_list },
+	{ IPC_QUEUE_ACT, on_queue_act },
+	{ 0, NULL },
+};
+
+int main(int argc, char **argv)
+{
+	static const struct daemon_hooks hooks = {
+		.role = ROLE_QMGR,
+		.init = init,
+		.start = start,
+		.stop = stop,
+		.accepted = accepted,
+		.handlers = handlers,
+		.on_up = on_up,
+		.on_down = on_down,
+	};
+	return daemon_main(argc, argv, &hooks);
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: ISC */
+#include "qmgr/spool.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "journal/journal.h"
+#include "log/log.h"
+#include "qmgr/spool_private.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+
+enum { BATCH = 512, AGAIN_MS = 1000 };
+
+/* ---- opening ---- */
+
+static int replay_one(void *arg, const struct journal_record *r)
+{
+	struct spool *s = arg;
+	int err = state_apply(s->state, r->position, r->kind, r->payload);
+	if (err != ERR_OK)
+		log_error("spool_record_skipped", LU("position", r->position), LU("kind", r->kind), LERR("error", err));
+	return 0;
+}
+
+/* Where the last checkpoint begins, by the file that names it; the file is only a hint: without it everything is replayed. */
+static uint64_t hint(struct spool *s)
+{
+	struct buf b;
+	uint64_t at = 0;
+	buf_init(&b, 32);
+	if (file_slurp(s->dir, "checkpoint", &b) != ERR_OK || !num_u64(view_trim(buf_view(&b)), UINT64_MAX, &at))
+		at = 0;
+	buf_fini(&b);
+	return at;
+}
+
+static int replay(struct spool *s, uint64_t from)
+{
+	uint64_t next;
+	state_free(s->state);
+	s->state = state_new();
+	return journal_scan(s->journal, from, replay_one, s, &next);
+}
+
+static int make_identity(struct spool *s)
+{
+	struct spool_identity id = { .spool = random_u64() | 1, .key = random_u64() | 1, .made = (uint64_t)clock_wall(NULL) };
+	struct journal_frame f = { .kind = SPOOL_IDENTITY };
+	struct buf b;
+	buf_init(&b, 4096);
+	INVARIANT(spool_identity_put(&b, &id) == ERR_OK);
+	f.parts[0] = buf_view(&b);
+	int err = journal_append(s->journal, journal_end(s->journal), &f, 1);
+	if (err == ERR_OK)
+		err = state_apply(s->state, f.position, f.kind, buf_view(&b));
+	buf_fini(&b);
+	return err;
+}
+
+static int recover(struct spool *s)
+{
+	uint64_t from = hint(s), start = journal_start(s->journal);
+	int err = replay(s, from > start ? from : start);
+	if (err == ERR_OK && state_spool(s->state) == 0 && from > start)
+		err = replay(s, start);
+	if (err == ERR_OK && state_spool(s->state) == 0)
+		err = make_identity(s);
+	return err == ERR_OK ? journal_flush(s->journal) : err;
+}
+
+static void damaged(void *arg, uint64_t from, uint64_t to)
+{
+	(void)arg;
+	log_error("spool_damaged", LU("from", from), LU("to", to));
+}
+
+static void pump(void *arg);
+static void again(void *arg)
+{
+	struct spool *s = arg;
+	loop_later(s->loop, &s->turn);
+}
+
+int spool_open(struct loop *l, struct pool *pool, int dirfd, struct spool **out)
+{
+	struct journal_options o = { .role = JOURNAL_OWNER, .create = true };
+	struct journal *j;
+	int sub, err = file_mkdir(dirfd, "journal", 0700);
+	if (err == ERR_OK)
+		err = file_open_dir(dirfd, "journal", &sub);
+	if (err != ERR_OK)
+		return err;
+	err = journal_open(sub, &o, &j);
+	fd_close(&sub);
+	if (err != ERR_OK)
+		return err;
+	struct spool *s = mem_new(sizeof *s);
+	*s = (struct spool){ .loop = l, .pool = pool, .journal = j, .dir = dup(dirfd), .turn = { .fn = pump, .arg = s } };
+	list_init(&s->waiting);
+	list_init(&s->flying);
+	s->again = timer_new(l, again, s);
+	journal_on_damage(j, damaged, s);
+	tidy_init(s);
+	err = recover(s);
+	if (err == ERR_OK) {
+		*out = s;
+		tidy_start(s);
+	} else {
+		spool_close(s);
+	}
+	return err;
+}
+
+static void drop_all(struct list *l)
+{
+	LIST_EACH (it, tmp, l) {
+		struct spool_entry *e = LIST_OF(it, struct spool_entry, node);
+		list_remove(it);
+		free(e->payload);
+		free(e);
+	}
+}
+
+void spool_close(struct spool *s)
+{
+	if (!s)
+		return;
+	loop_later_cancel(s->loop, &s->turn);
+	drop_all(&s->waiting);
+	drop_all(&s->flying);
+	timer_free(s->again);
+	tidy_fini(s);
+	journal_close(s->journal);
+	state_free(s->state);
+	fd_close(&s->dir);
+	free(s);
+}
+
+struct state *spool_state(const struct spool *s)
+{
+	return s->state;
+}
+
+/* ---- appending ---- */
+
+void spool_append(struct spool *s, uint16_t kind, struct view payload, bool keep, void (*fn)(void *arg, struct spool_entry *e, int err), void *arg)
+{
+	struct spool_entry *e = mem_new(sizeof *e);
+	*e = (struct spool_entry){ .kind = kind, .keep = keep, .payload = (char *)(uintptr_t)payload.p, .n = payload.n, .fn = fn, .arg = arg };
+	list_append(&s->waiting, &e->node);
+	loop_later(s->loop, &s->turn);
+}
+
+bool spool_idle(const struct spool *s)
+{
+	return list_empty(&s->waiting) && list_empty(&s->flying);
+}
+
+static void settle(struct spool_entry *e, int err)
+{
+	list_remove(&e->node);
+	if (e->fn)
+		e->fn(e->arg, e, err);
+	free(e->payload);
+	free(e);
+}
+
+/* What could not be written: those who can be told are told; facts stay, and are tried again a little later. */
+static void refuse(struct spool *s, struct spool_entry **batch, size_t n, int err)
+{
+	bool kept = false;
+	for (size_t i = 0; i < n; i++) {
+		if (batch[i]->keep)
+			kept = true;
+		else
+			settle(batch[i], err);
+	}
+	if (kept && !timer_armed(s->again))
+		timer_set(s->again, AGAIN_MS);
+}
+
+static size_t gather(struct spool *s, struct spool_entry **batch, struct journal_frame *frames)
+{
+	size_t n = 0;
+	LIST_EACH (it, tmp, &s->waiting) {
+		struct spool_entry *e = LIST_OF(it, struct spool_entry, node);
+		if (n == BATCH)
+			break;
+		batch[n] = e;
+		frames[n++] = (struct journal_frame){ .kind = e->kind, .parts[0] = view_make(e->payload, e->n) };
+	}
+	return n;
+}
+
+/* Appends what waits. False: it cannot be written now. */
+static bool append_waiting(struct spool *s)
+{
+	struct spool_entry *batch[BATCH];
+	struct journal_frame frames[BATCH];
+	while (!list_empty(&s->waiting)) {
+		size_t n = gather(s, batch, frames);
+		int err = journal_append(s->journal, journal_end(s->journal), frames, n);
+		if (err != ERR_OK) {
+			log_error("spool_append_failed", LERR("error", err), LU("records", n));
+			refuse(s, batch, n, err);
+			return false;
+		}
+		for (size_t i = 0; i < n; i++) {
+			batch[i]->position = frames[i].position;
+			list_remove(&batch[i]->node);
+			list_append(&s->flying, &batch[i]->node);
+			s->written += batch[i]->n;
+		}
+	}
+	return true;
+}
+
+static void flush_run(void *arg)
+{
+	struct spool *s = arg;
+	journal_flush_run(s->flush);
+}
+
+/* All that is below the durable mark has happened. */
+static void complete(struct spool *s)
+{
+	uint64_t durable = journal_durable(s->journal);
+	LIST_EACH (it, tmp, &s->flying) {
+		struct spool_entry *e = LIST_OF(it, struct spool_entry, node);
+		if (e->position >= durable)
+			break;
+		INVARIANT(state_apply(s->state, e->position, e->kind, view_make(e->payload, e->n)) == ERR_OK);
+		if (e->kind == SPOOL_MESSAGE || e->kind == SPOOL_RESULT)
+			s->taken++;
+		settle(e, ERR_OK);
+	}
+}
+
+/* A flush failed: the journal has rolled, and what stood in the range never happened (DESIGN.md: it is not retried as if it had worked). */
+static void undo(struct spool *s, uint64_t from, uint64_t to, int err)
+{
+	struct list kept;
+	list_init(&kept);
+	LIST_EACH (it, tmp, &s->flying) {
+		struct spool_entry *e = LIST_OF(it, struct spool_entry, node);
+		if (e->position < from || e->position >= to)
+			continue;
+		if (e->keep) {
+			list_remove(it);
+			list_append(&kept, it);
+		} else {
+			settle(e, err);
+		}
+	}
+	/* Before what waits already, in their order. */
+	while (!list_empty(&kept)) {
+		struct list *last = kept.prev;
+		list_remove(last);
+		list_push(&s->waiting, last);
+	}
+}
+
+static void flush_done(void *arg)
+{
+	struct spool *s = arg;
+	uint64_t from = 0, to = 0;
+	int err = journal_flush_end(s->journal, s->flush, &from, &to);
+	s->flush = NULL;
+	if (err != ERR_OK) {
+		log_error("spool_flush_failed", LERR("error", err), LU("from", from), LU("to", to));
+		undo(s, from, to, err);
+		tidy_undone(s, from, to);
+	}
+	complete(s);
+	tidy_durable(s);
+	loop_later(s->loop, &s->turn);
+}
+
+/* The end of a turn: append what waits, and have it flushed. */
+static void pump(void *arg)
+{
+	struct spool *s = arg;
+	if (timer_armed(s->again))
+		return;
+	/* A checkpoint speaks for the state at its own position: nothing may be between the state and the journal's end. */
+	if (tidy_wants(s)) {
+		if (list_empty(&s->flying) && !s->flush)
+			tidy_checkpoint(s);
+		else
+			return;
+	}
+	if (!append_waiting(s) && list_empty(&s->flying))
+		return;
+	if (s->flush)
+		return;
+	s->flush = journal_flush_begin(s->journal);
+	if (s->flush)
+		pool_submit(s->pool, flush_run, flush_done, s);
+}
+
+/* ---- reading ---- */
+
+int spool_message_of(uint16_t kind, struct view payload, struct spool_message *out)
+{
+	struct spool_result r;
+	if (kind == SPOOL_MESSAGE)
+		return spool_message_get(payload, out);
+	if (kind != SPOOL_RESULT || spool_result_get(payload, &r) != ERR_OK || r.notice.n == 0)
+		return ERR_DAMAGED;
+	return spool_message_get(r.notice, out);
+}
+
+int spool_read_message(struct spool *s, const struct message *m, struct spool_message *out)
+{
+	struct journal_record r;
+	int err = journal_read(s->journal, m->number, &r);
+	return err == ERR_OK ? spool_message_of(r.kind, r.payload, out) : err;
+}
