@@ -1,1 +1,15 @@
 # SPDX-License-Identifier: ISC
+# A target is a file with LLVMFuzzerTestOneInput; run.c feeds it its seeds and mutations of them in every test run.
+EXTRA_DIST += tests/fuzz/seeds
+
+check_PROGRAMS += tests/fuzz/imap
+tests_fuzz_imap_SOURCES = tests/fuzz/imap.c tests/fuzz/run.c
+tests_fuzz_imap_LDADD = $(L_PROTO)
+
+check_PROGRAMS += tests/fuzz/mime
+tests_fuzz_mime_SOURCES = tests/fuzz/mime.c tests/fuzz/run.c
+tests_fuzz_mime_LDADD = $(L_PROTO)
+
+check_PROGRAMS += tests/fuzz/search
+tests_fuzz_search_SOURCES = tests/fuzz/search.c tests/fuzz/run.c
+tests_fuzz_search_LDADD = $(L_PROTO)
