@@ -18,7 +18,7 @@
 #include "tls/scheme.h"
 #include "tls/server.h"
 
-enum { NAMES_MAX = 1024, JOBS_MAX = 512 };
+enum { NAMES_MAX = 1024, JOBS_MAX = 256 };
 
 /* The parts of a ticket key, in their order. */
 enum { TICKET_NAME = 16, TICKET_MAC = 32, TICKET_CIPHER = 32, TICKET_IV = 16 };

@@ -23,7 +23,7 @@ static int no_pass(char *out, int size, int writing, void *arg)
 
 static BIO *reader(struct view pem)
 {
-	BIO *b = BIO_new_mem_buf(pem.p, (int)pem.n);
+	BIO *b = BIO_new_mem_buf(pem.p ? pem.p : "", (int)pem.n);
 	INVARIANT(b != NULL);
 	return b;
 }
