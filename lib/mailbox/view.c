@@ -119,7 +119,7 @@ static void take_flags(struct mailbox_view *v, const struct mailbox *m, mailbox_
 				tell(fn, arg, MAILBOX_FLAGS, k + 1, v->uids[k]);
 		}
 	}
-	v->seen = v->own = m->flagged;
+	v->seen = v->own = m->highestmodseq;
 }
 
 static void take_recent(struct mailbox_view *v, struct mailbox *m, uint32_t end)
@@ -197,7 +197,7 @@ int mailbox_view_open(struct store *s, struct view name, bool read_only, struct 
 	if (!m)
 		return ERR_NOT_FOUND;
 	struct mailbox_view *v = mem_new(sizeof *v);
-	*v = (struct mailbox_view){ .store = s, .mailbox = m->id, .read_only = read_only, .next = 1, .seen = m->flagged, .own = m->flagged,
+	*v = (struct mailbox_view){ .store = s, .mailbox = m->id, .read_only = read_only, .next = 1, .seen = m->highestmodseq, .own = m->highestmodseq,
 		.expunged = m->expunged };
 	take_new(v, m, NULL, NULL);
 	*out = v;

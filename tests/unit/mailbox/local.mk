@@ -1,1 +1,17 @@
 # SPDX-License-Identifier: ISC
+MAILBOX_HELP = tests/unit/mailbox/help.c tests/unit/mailbox/help.h
+
+check_PROGRAMS += tests/unit/mailbox/uidset_test
+tests_unit_mailbox_uidset_test_SOURCES = tests/unit/mailbox/uidset_test.c
+tests_unit_mailbox_uidset_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_unit_mailbox_uidset_test_LDADD = $(L_MAILBOX) $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mailbox/store_test
+tests_unit_mailbox_store_test_SOURCES = tests/unit/mailbox/store_test.c $(MAILBOX_HELP)
+tests_unit_mailbox_store_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_unit_mailbox_store_test_LDADD = $(L_MAILBOX) $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mailbox/view_test
+tests_unit_mailbox_view_test_SOURCES = tests/unit/mailbox/view_test.c $(MAILBOX_HELP)
+tests_unit_mailbox_view_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_unit_mailbox_view_test_LDADD = $(L_MAILBOX) $(TEST_LIBS)
