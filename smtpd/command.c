@@ -123,6 +123,7 @@ static void command_quit(struct session *s, struct view arg)
 
 	(void)arg;
 	session_reply(s, &bye);
+	s->quit = true;
 	s->ended = true;
 }
 

@@ -380,6 +380,7 @@ size_t content_data(struct session *s, struct view in)
 	struct transaction *t = s->t;
 	size_t k = smtp_scan(&t->scan, view_head(in, PIECE), &t->content);
 
+	t->taken += k;
 	if (t->scan.state == SCAN_END)
 		end_of_content(s);
 	else
@@ -441,6 +442,8 @@ size_t content_chunk(struct session *s, struct view in)
 {
 	in = view_head(view_head(in, PIECE), s->chunk_left > SIZE_MAX ? SIZE_MAX : (size_t)s->chunk_left);
 	s->chunk_left -= in.n;
+	if (s->t)
+		s->t->taken += in.n;
 	if (!s->chunk_bad) {
 		smtp_scan(&s->t->scan, in, &s->t->content);
 		bound_content(s);

@@ -53,6 +53,7 @@ struct transaction {
 	bool header_seen;
 	const struct smtp_reply *refused; /* why the content will not be taken */
 	uint64_t size;   /* octets that were written to the file */
+	uint64_t taken;  /* octets that came in, kept or not */
 	uint32_t sum;
 	/* The header From: its addresses that are still to be checked. */
 	struct view *from;
@@ -74,7 +75,8 @@ struct session {
 	enum mode mode;
 	bool extended; /* EHLO or LHLO */
 	bool more;     /* input stands behind the command in hand: it was pipelined */
-	bool starttls, ended;
+	bool starttls, ended, quit;
+	bool shut_now; /* the farewell waits for the answer to a commit only */
 	const char *shut_status, *shut_text; /* the farewell that waits for an answer */
 	/* The answer that is waited for: what to do when it comes is who set it. NULL: none. */
 	enum { WAIT_NONE, WAIT_SENDER, WAIT_FROM, WAIT_LOGIN, WAIT_FILE, WAIT_COMMIT } wait;

@@ -13,10 +13,10 @@ static const struct smtp_reply bad_base64 = { 501, "5.5.2", "That is no base64" 
 
 struct view login_mechanisms(const struct session *s)
 {
-	/* What auth can do in any configuration; RFC 4954 4: none that shows the password to the net before TLS. */
+	/* RFC 4954 4: a password is not shown to the net. */
 	bool may = s->facts.class->login && s->tls.version;
 
-	return may ? VIEW("PLAIN LOGIN SCRAM-SHA-256") : VIEW_NONE;
+	return may ? view_of(s->facts.settings->mechanisms) : VIEW_NONE;
 }
 
 static void drop_text(struct view *v)

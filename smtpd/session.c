@@ -130,21 +130,29 @@ static void say_farewell(struct session *s)
 	s->ended = true;
 }
 
-void session_answered(struct session *s)
+/* The farewell that waited, when its time has come. */
+static void say_farewell_if_due(struct session *s)
 {
-	if (s->shut_text && session_idle(s) && !s->ended)
+	if (s->shut_text && !s->ended && s->wait != WAIT_COMMIT && (s->shut_now || session_idle(s)))
 		say_farewell(s);
 }
 
-void session_shut(struct session *s, const char *status, const char *text)
+void session_answered(struct session *s)
 {
-	if (s->ended)
-		return;
+	say_farewell_if_due(s);
+}
+
+void session_shut(struct session *s, const char *status, const char *text, bool when_idle)
+{
 	s->shut_status = status;
 	s->shut_text = text;
-	/* A message whose acceptance is being decided gets its answer first (Law 1: never leave the sender in doubt without need). */
-	if (s->wait != WAIT_COMMIT)
-		say_farewell(s);
+	s->shut_now = !when_idle;
+	say_farewell_if_due(s);
+}
+
+bool session_quit(const struct session *s)
+{
+	return s->quit;
 }
 
 void session_owns(struct session *s, unsigned outcome)
@@ -262,6 +270,7 @@ size_t session_input(struct session *s, struct view in)
 			break;
 		at += k;
 	}
+	say_farewell_if_due(s);
 	return at;
 }
 
@@ -296,7 +305,7 @@ bool session_content_coming(const struct session *s, uint64_t *octets)
 {
 	if ((s->mode != MODE_DATA && s->mode != MODE_CHUNK) || blocked(s))
 		return false;
-	*octets = s->t ? s->t->scan.size : 0;
+	*octets = s->t ? s->t->taken : 0;
 	return true;
 }
 

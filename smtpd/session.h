@@ -95,8 +95,13 @@ bool session_idle(const struct session *s);
 
 /* TLS stands: everything known before is forgotten (RFC 3207 4.2). */
 void session_secured(struct session *s, const struct session_tls *tls);
-/* Ends the session from our side: "421 status text", at once or when the outstanding answer is there. */
-void session_shut(struct session *s, const char *status, const char *text);
+/*
+ * Ends the session from our side: "421 status text". At once, but for a message whose acceptance is being decided: it gets its answer first. With
+ * when_idle a transaction may be finished before. The texts are constants.
+ */
+void session_shut(struct session *s, const char *status, const char *text, bool when_idle);
+/* It was the client who ended it, by QUIT, and so nothing of it is left to be read. */
+bool session_quit(const struct session *s);
 /* There is credit again. */
 void session_retry(struct session *s);
 

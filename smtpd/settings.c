@@ -5,6 +5,17 @@
 
 #include "conf/conf.h"
 
+/* A list may stand with commas in the file; on the wire it has blanks. */
+static void read_mechanisms(struct settings *s, const struct conf *c)
+{
+	struct view one;
+	size_t n = 0;
+
+	for (size_t i = 0; conf_item(c, PARAM_AUTH_MECHANISMS, i, &one); i++)
+		if (n + one.n + 2 < sizeof s->mechanisms)
+			n += (size_t)snprintf(s->mechanisms + n, sizeof s->mechanisms - n, "%s%.*s", n ? " " : "", (int)one.n, one.p);
+}
+
 void settings_read(struct settings *s, const struct conf *c)
 {
 	*s = (struct settings){
@@ -20,4 +31,5 @@ void settings_read(struct settings *s, const struct conf *c)
 		.per_address = (unsigned)conf_num(c, PARAM_SMTPD_CLIENTS_PER_ADDRESS),
 	};
 	snprintf(s->hostname, sizeof s->hostname, "%s", conf_str(c, PARAM_HOSTNAME));
+	read_mechanisms(s, c);
 }

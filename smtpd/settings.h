@@ -38,6 +38,7 @@ enum {
 
 struct settings {
 	char hostname[256];
+	char mechanisms[256]; /* of SASL, as AUTH offers them */
 	uint64_t size_max;     /* octets of a message */
 	unsigned rcpts_max;    /* recipients of a message */
 	unsigned errors_max;   /* then 421 */

@@ -279,7 +279,7 @@ void rig_init(struct rig *r, const char *listener)
 {
 	memset(r, 0, sizeof *r);
 	log_to(-1, LOG_LEVEL_ERROR);
-	r->settings = (struct settings){ .hostname = "mx.example.test", .size_max = 1000000, .rcpts_max = 100, .errors_max = 20, .line_max = 65536,
+	r->settings = (struct settings){ .hostname = "mx.example.test", .mechanisms = "PLAIN LOGIN SCRAM-SHA-256", .size_max = 1000000, .rcpts_max = 100, .errors_max = 20, .line_max = 65536,
 		.header_max = 131072 };
 	struct buf *all[] = { &r->out, &r->codes, &r->content, &r->headers, &r->rcpts, &r->file };
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)

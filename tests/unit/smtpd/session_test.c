@@ -302,7 +302,7 @@ static void ended_from_our_side(void **state)
 	(void)state;
 	rig_init(&r, "smtp");
 	RIG_SEND(&r, HELLO);
-	session_shut(r.s, "4.3.2", "Going down");
+	session_shut(r.s, "4.3.2", "Going down", true);
 	assert_true(rig_ended(&r));
 	/* Not before the answer to a message. */
 	rig_connect(&r, "smtp", false);
@@ -310,7 +310,7 @@ static void ended_from_our_side(void **state)
 	RIG_SEND(&r, HELLO MAIL RCPT);
 	rig_answer(&r);
 	RIG_SEND(&r, "DATA\r\n" BODY);
-	session_shut(r.s, "4.3.2", "Going down");
+	session_shut(r.s, "4.3.2", "Going down", true);
 	assert_false(rig_ended(&r));
 	rig_answer(&r);
 	assert_true(rig_ended(&r));

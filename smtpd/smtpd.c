@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * smtpd: the receiver. One program for five roles, of which each process has one: mail from other hosts, submission, this host's programs, LMTP, and
+ * networks that may relay. What a client may do follows from the listener's class (class.c). It holds no files and has no way to the queue but
+ * the commit message.
+ */
+#include "smtpd/smtpd.h"
+
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "daemon/keys.h"
+#include "log/log.h"
+#include "sys/clock.h"
+
+static void sweep(void *arg)
+{
+	struct smtpd *m = arg;
+
+	LIST_EACH(n, tmp, &m->clients)
+		client_check_rate(LIST_OF(n, struct client, node), loop_now(m->d->loop));
+	timer_set(m->sweep, RATE_PERIOD);
+}
+
+static int init(struct daemon *d)
+{
+	struct smtpd *m = mem_new(sizeof *m);
+
+	d->user = m;
+	m->d = d;
+	list_init(&m->clients);
+	m->routes = answers_new();
+	m->owned = answers_new();
+	m->asked = map64_new();
+	m->addresses = map_new();
+	m->last_id = random_u64() >> 1;
+	if (d->role == ROLE_SMTPD_LOCAL)
+		m->users = users_read("/etc", "passwd");
+	settings_read(&m->settings, d->conf);
+	if (!keys_init(d) && d->role != ROLE_SMTPD_LOCAL)
+		log_warn("no_tls");
+	m->sweep = timer_new(d->loop, sweep, m);
+	timer_set(m->sweep, RATE_PERIOD);
+	return ERR_OK;
+}
+
+static void reload(struct daemon *d)
+{
+	struct smtpd *m = d->user;
+
+	settings_read(&m->settings, d->conf);
+	answers_clear(m->routes);
+	answers_clear(m->owned);
+	keys_on_reload(d);
+}
+
+/* Idle clients go at once, the others when their transaction is through; the skeleton ends the wait. */
+static void stop(struct daemon *d)
+{
+	struct smtpd *m = d->user;
+
+	if (list_empty(&m->clients)) {
+		daemon_exit(d);
+		return;
+	}
+	LIST_EACH(n, tmp, &m->clients)
+		client_shut(LIST_OF(n, struct client, node), "4.3.2", "The service is shutting down", true);
+}
+
+static void accepted(struct daemon *d, const char *listener, int fd, const struct sock_addr *peer)
+{
+	const struct class *class = class_find(listener);
+
+	if (class)
+		client_accepted(d->user, class, fd, peer);
+	else
+		close(fd);
+}
+
+static void on_lost(void *arg, struct ipc_channel *c, enum ipc_kind kind, uint64_t id)
+{
+	struct daemon *d = arg;
+
+	keys_on_lost(d, c, kind, id);
+	requests_lost(d->user, kind, id);
+}
+
+static void on_up(void *arg, struct ipc_channel *c)
+{
+	keys_on_up(arg, c);
+}
+
+/* A lookup that was started anew may know better. */
+static void on_down(void *arg, struct ipc_channel *c)
+{
+	struct daemon *d = arg;
+	struct smtpd *m = d->user;
+
+	if (m && ipc_channel_peer(c) == ROLE_LOOKUP) {
+		answers_clear(m->routes);
+		answers_clear(m->owned);
+	}
+}
+
+static void on_credit(void *arg, struct ipc_channel *c)
+{
+	struct daemon *d = arg;
+	struct smtpd *m = d->user;
+
+	(void)c;
+	LIST_EACH(n, tmp, &m->clients) {
+		struct client *one = LIST_OF(n, struct client, node);
+		session_retry(one->session);
+		client_go_on(one);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct ipc_handler handlers[] = {
+		KEYS_HANDLERS,
+		{ IPC_RECIPIENT_IS, on_recipient_is },
+		{ IPC_OWNS_IS, on_owns_is },
+		{ IPC_COMMITTED, on_committed },
+		{ IPC_CONTENT_OPENED, on_content_opened },
+		{ IPC_AUTH_STEP, on_auth_step },
+		{ IPC_NONE, NULL },
+	};
+	static const struct daemon_hooks hooks = { .role = ROLE_SMTPD_MX, .init = init, .reload = reload, .stop = stop, .accepted = accepted,
+		.handlers = handlers, .on_lost = on_lost, .on_up = on_up, .on_down = on_down, .on_credit = on_credit };
+
+	return daemon_main(argc, argv, &hooks);
+}
