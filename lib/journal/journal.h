@@ -76,11 +76,6 @@ void journal_flush_ran(struct journal_flush *f, int result);
  * were not durable at begin are gone (their positions are never used again) and journal_end() tells the new end; *lost_from and *lost_to (may be NULL) get the range. j may be closed (NULL) meanwhile.
  */
 MUST_CHECK int journal_flush_end(struct journal *j, struct journal_flush *f, uint64_t *lost_from, uint64_t *lost_to);
-/*
- * journal_flush_run for several streams of one file system: each on its own where they are few, one syncfs(2) for all where they are
- * many. Each is then ended by its own journal_flush_end.
- */
-void journal_flush_run_many(struct journal_flush **f, size_t n);
 /* All three at once, blocking: for tools and tests. */
 MUST_CHECK int journal_flush(struct journal *j);
 /* For a reader or shared writer that must be sure of what it shows: flushes the segments that hold [from, to) by its own descriptors. */

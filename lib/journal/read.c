@@ -464,3 +464,15 @@ int journal_read_part(struct journal *j, uint64_t position, uint64_t offset, voi
 		r = read_part_once(j, position, offset, p, n);
 	return r;
 }
+
+uint64_t journal_tail(const struct journal *j, uint64_t octets)
+{
+	uint64_t at = octets < j->end ? j->end - octets : 0;
+	size_t i = chain_find(j, at);
+
+	if (i == j->n && j->n > 0)
+		i--; /* nothing is in the head yet */
+	if (i == j->n || j->segments[i]->head.first < journal_start(j))
+		return journal_start(j);
+	return j->segments[i]->head.first;
+}
