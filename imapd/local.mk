@@ -15,3 +15,7 @@ libimapd_a_SOURCES = \
 	imapd/session.c imapd/session.h \
 	imapd/status.c \
 	imapd/store.c
+
+pkglibexec_PROGRAMS += imapd/imapd
+imapd_imapd_SOURCES = imapd/main.c
+imapd_imapd_LDADD = libimapd.a $(L_DAEMON) $(L_MAILBOX)
