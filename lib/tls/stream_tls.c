@@ -189,10 +189,13 @@ static void note_error(struct stream_tls *t)
 static void failed(struct stream *s)
 {
 	struct stream_tls *t = s->tls;
+	enum stream_end why = t->broken ? STREAM_END_RESET : STREAM_END_TLS;
 	note_error(t);
 	buf_reset(&t->clear);
-	stream_send(s); /* the alert */
-	stream_fail(s, t->broken ? STREAM_END_RESET : STREAM_END_TLS);
+	stream_see_end(s, why);
+	s->mute = false;
+	stream_send(s); /* the alert, which may find nobody */
+	stream_fail(s, why);
 }
 
 static void became_secure(struct stream *s)

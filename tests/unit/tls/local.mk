@@ -10,3 +10,6 @@ tests_unit_tls_seal_test_LDADD = $(L_TLS_TEST)
 check_PROGRAMS += tests/unit/tls/sign_test
 tests_unit_tls_sign_test_SOURCES = tests/unit/tls/sign_test.c tests/unit/tls/credentials.c tests/unit/tls/credentials.h
 tests_unit_tls_sign_test_LDADD = $(L_TLS_TEST)
+check_PROGRAMS += tests/unit/tls/stream_test
+tests_unit_tls_stream_test_SOURCES = tests/unit/tls/stream_test.c $(TLS_BENCH)
+tests_unit_tls_stream_test_LDADD = $(L_TLS_TEST)
