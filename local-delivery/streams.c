@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: ISC */
+#include "local-delivery/streams.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "journal/journal.h"
+#include "local-delivery/seen.h"
+#include "log/log.h"
+#include "sys/file.h"
+
+/* So many streams are flushed one by one; more of them by one syncfs. */
+enum { FEW = 8 };
+
+struct stream {
+	struct list node;     /* all, the least recently used first */
+	struct list dirty;    /* in the list of those to be flushed, or of those being flushed */
+	uint32_t uid;
+	struct journal *journal;
+	struct seen *seen;
+	struct list waiting;  /* appended since the flush under way began */
+	struct list flushing; /* appended before */
+	struct journal_flush *flush;
+	bool news;
+};
+
+struct streams {
+	struct loop *loop;
+	struct pool *pool;
+	struct stream_options o;
+	struct map64 *map;
+	struct list all, dirty, batch;
+	struct later turn;
+	bool running; /* a batch is being flushed */
+	int synced;   /* the result of its syncfs */
+	bool many;
+	void (*news)(void *arg, uint32_t uid);
+	void *news_arg;
+};
+
+static void turn(void *arg);
+
+struct streams *streams_new(struct loop *l, struct pool *pool, const struct stream_options *o)
+{
+	struct streams *s = mem_new(sizeof *s);
+	*s = (struct streams){ .loop = l, .pool = pool, .o = *o, .map = map64_new(), .turn = { .fn = turn, .arg = s } };
+	list_init(&s->all);
+	list_init(&s->dirty);
+	list_init(&s->batch);
+	return s;
+}
+
+static void close_stream(struct streams *s, struct stream *st)
+{
+	list_remove(&st->node);
+	list_remove(&st->dirty);
+	(void)map64_del(s->map, st->uid);
+	journal_close(st->journal);
+	seen_free(st->seen);
+	free(st);
+}
+
+void streams_free(struct streams *s)
+{
+	if (!s)
+		return;
+	loop_later_cancel(s->loop, &s->turn);
+	LIST_EACH (it, tmp, &s->all)
+		close_stream(s, LIST_OF(it, struct stream, node));
+	map64_free(s->map);
+	free(s);
+}
+
+void streams_on_news(struct streams *s, void (*fn)(void *arg, uint32_t uid), void *arg)
+{
+	s->news = fn;
+	s->news_arg = arg;
+}
+
+bool streams_idle(const struct streams *s)
+{
+	return list_empty(&s->dirty) && !s->running;
+}
+
+/* ---- opening ---- */
+
+/* What the scan of a stream's tail learns. */
+struct tail {
+	struct seen *seen;
+	struct incoming last;
+	bool any;
+};
+
+static int see_record(void *arg, const struct journal_record *r)
+{
+	struct tail *t = arg;
+	struct incoming in;
+	if (r->kind != INCOMING_MESSAGE || incoming_decode(r->payload, &in) != ERR_OK)
+		return 0;
+	seen_add(t->seen, &in.id, r->position);
+	t->last = in;
+	t->any = true;
+	return 0;
+}
+
+static int scan(struct stream *st, struct tail *t, uint64_t from)
+{
+	uint64_t next;
+	seen_free(st->seen);
+	st->seen = t->seen = seen_new();
+	t->any = false;
+	return journal_scan(st->journal, from, see_record, t, &next);
+}
+
+/* The last record tells how far back the deliveries stand that may come again (incoming.h); it is found from the end. */
+static int rebuild(struct stream *st)
+{
+	struct tail t = { .any = false };
+	uint64_t start = journal_start(st->journal), from = start, octets = 0;
+	int err;
+	do {
+		from = journal_tail(st->journal, octets);
+		err = scan(st, &t, from);
+		octets = journal_end(st->journal) - from + 1;
+	} while (err == ERR_OK && !t.any && from > start);
+	if (err == ERR_OK && t.any && t.last.back < from)
+		err = scan(st, &t, t.last.back > start ? t.last.back : start);
+	if (err == ERR_OK && t.any)
+		seen_prune(st->seen, t.last.id.spool, t.last.floor);
+	return err;
+}
+
+/* The home belongs to the account, so what stands there under this name is believed only when it is ours. */
+static int check_owner(int fd, uint32_t uid)
+{
+	struct stat st;
+	if (fstat(fd, &st) != 0)
+		return ERR_IO;
+	return st.st_uid == geteuid() && st.st_gid == uid ? ERR_OK : ERR_DENIED;
+}
+
+static int open_dir(const struct streams *s, uint32_t uid, int *fd)
+{
+	char path[INCOMING_HOME_MAX + 16];
+	incoming_home(uid, path);
+	size_t n = view_of(path).n;
+	for (const char *p = "/incoming"; (path[n++] = *p++) != '\0';)
+		;
+	int err = file_open_dir(s->o.mail, path, fd);
+	if (err == ERR_OK && s->o.check_owner) {
+		err = check_owner(*fd, uid);
+		if (err != ERR_OK)
+			fd_close(fd);
+	}
+	return err;
+}
+
+static void damaged(void *arg, uint64_t from, uint64_t to)
+{
+	const struct stream *st = arg;
+	log_error("incoming_damaged", LU("uid", st->uid), LU("from", from), LU("to", to));
+}
+
+static int open_journal(const struct streams *s, struct stream *st)
+{
+	struct journal_options o = { .role = JOURNAL_OWNER, .segment_size = INCOMING_SEGMENT, .frame_max = s->o.frame_max, .mode = 0640, .create = true };
+	int fd, err = open_dir(s, st->uid, &fd);
+	if (err != ERR_OK)
+		return err;
+	err = journal_open(fd, &o, &st->journal);
+	fd_close(&fd);
+	if (err != ERR_OK)
+		return err == ERR_NOT_FOUND ? ERR_IO : err;
+	journal_on_damage(st->journal, damaged, st);
+	err = rebuild(st);
+	if (err != ERR_OK)
+		journal_close(st->journal);
+	return err;
+}
+
+static bool is_busy(const struct stream *st)
+{
+	return !list_empty(&st->dirty);
+}
+
+static void make_room(struct streams *s)
+{
+	if (map64_count(s->map) < s->o.max)
+		return;
+	LIST_EACH (it, tmp, &s->all) {
+		struct stream *st = LIST_OF(it, struct stream, node);
+		if (is_busy(st))
+			continue;
+		close_stream(s, st);
+		return;
+	}
+}
+
+static int get_stream(struct streams *s, uint32_t uid, struct stream **out)
+{
+	struct stream *st = map64_get(s->map, uid);
+	if (!st) {
+		make_room(s);
+		st = mem_new(sizeof *st);
+		st->uid = uid;
+		list_init(&st->node);
+		list_init(&st->dirty);
+		list_init(&st->waiting);
+		list_init(&st->flushing);
+		int err = open_journal(s, st);
+		if (err != ERR_OK) {
+			seen_free(st->seen);
+			free(st);
+			return err;
+		}
+		(void)map64_set(s->map, uid, st);
+	}
+	list_remove(&st->node);
+	list_append(&s->all, &st->node);
+	*out = st;
+	return ERR_OK;
+}
+
+/* ---- appending ---- */
+
+/* One that is being flushed is listed again when that is over. */
+static void set_dirty(struct streams *s, struct stream *st)
+{
+	if (list_empty(&st->dirty))
+		list_append(&s->dirty, &st->dirty);
+	loop_later(s->loop, &s->turn);
+}
+
+static int append(struct stream *st, const struct incoming *in, const struct view parts[3], uint64_t *position)
+{
+	struct incoming head = *in;
+	struct buf b;
+	uint64_t end = journal_end(st->journal);
+	seen_prune(st->seen, in->id.spool, in->floor);
+	head.back = seen_back(st->seen, end);
+	buf_init(&b, INCOMING_HEAD_MAX);
+	incoming_encode(&b, &head, NULL, 0);
+	struct journal_frame f = { .kind = INCOMING_MESSAGE, .parts = { buf_view(&b), parts[0], parts[1], parts[2] } };
+	int err = journal_append(st->journal, end, &f, 1);
+	buf_fini(&b);
+	if (err != ERR_OK)
+		return err;
+	seen_add(st->seen, &in->id, f.position);
+	*position = f.position;
+	return ERR_OK;
+}
+
+int streams_append(struct streams *s, uint32_t uid, const struct incoming *in, const struct view parts[3], struct stream_wait *w, bool *again)
+{
+	struct stream *st;
+	int err = get_stream(s, uid, &st);
+	if (err != ERR_OK)
+		return err;
+	*again = seen_has(st->seen, &in->id, &w->position);
+	if (!*again) {
+		err = append(st, in, parts, &w->position);
+		if (err != ERR_OK)
+			return err;
+		st->news = true;
+	}
+	/* Also what stands there already may not be durable yet: a process that died before the flush may have appended it. */
+	list_append(&st->waiting, &w->node);
+	set_dirty(s, st);
+	return ERR_OK;
+}
+
+/* ---- flushing ---- */
+
+static void run(void *arg)
+{
+	struct streams *s = arg;
+	if (s->many) {
+		s->synced = syncfs(s->o.mail) == 0 ? ERR_OK : ERR_IO;
+		return;
+	}
+	LIST_EACH (it, tmp, &s->batch) {
+		struct stream *st = LIST_OF(it, struct stream, dirty);
+		if (st->flush)
+			journal_flush_run(st->flush);
+	}
+}
+
+static void settle(struct list *waits, uint64_t lost_from, uint64_t lost_to, int err)
+{
+	struct list mine;
+	list_init(&mine);
+	LIST_EACH (it, tmp, waits) {
+		list_remove(it);
+		list_append(&mine, it);
+	}
+	LIST_EACH (it, tmp, &mine) {
+		struct stream_wait *w = LIST_OF(it, struct stream_wait, node);
+		bool lost = w->position >= lost_from && w->position < lost_to;
+		list_remove(it);
+		w->fn(w, lost ? err : ERR_OK);
+	}
+}
+
+/*
+ * A failed flush takes what was appended meanwhile with it: the stream has rolled to what was durable before. Where the journal cannot say what is
+ * lost, all that waits counts as lost, and the stream is read again when it is next opened.
+ */
+static void undo(struct streams *s, struct stream *st, uint64_t from, uint64_t to, int err)
+{
+	log_error("incoming_flush_failed", LU("uid", st->uid), LERR("error", err), LU("from", from), LU("to", to));
+	bool unknown = from == to;
+	if (unknown)
+		to = UINT64_MAX;
+	else
+		seen_undo(st->seen, from, to);
+	settle(&st->flushing, from, to, err);
+	settle(&st->waiting, from, to, err);
+	if (unknown)
+		close_stream(s, st);
+}
+
+static void end_stream(struct streams *s, struct stream *st)
+{
+	uint64_t from = 0, to = 0;
+	int err = ERR_OK;
+	if (st->flush) {
+		if (s->many)
+			journal_flush_ran(st->flush, s->synced);
+		err = journal_flush_end(st->journal, st->flush, &from, &to);
+		st->flush = NULL;
+	}
+	if (err != ERR_OK) {
+		undo(s, st, from, to, err);
+		return;
+	}
+	settle(&st->flushing, 0, 0, ERR_OK);
+	if (st->news && s->news)
+		s->news(s->news_arg, st->uid);
+	st->news = !list_empty(&st->waiting);
+	if (st->news)
+		set_dirty(s, st);
+}
+
+static void ran(void *arg)
+{
+	struct streams *s = arg;
+	s->running = false;
+	LIST_EACH (it, tmp, &s->batch) {
+		list_remove(it);
+		end_stream(s, LIST_OF(it, struct stream, dirty));
+	}
+}
+
+/* The end of a turn: everything that is dirty is flushed, one batch at a time. */
+static void turn(void *arg)
+{
+	struct streams *s = arg;
+	size_t n = 0;
+	if (s->running || list_empty(&s->dirty))
+		return;
+	LIST_EACH (it, tmp, &s->dirty) {
+		struct stream *st = LIST_OF(it, struct stream, dirty);
+		list_remove(it);
+		list_append(&s->batch, it);
+		LIST_EACH (w, wtmp, &st->waiting) {
+			list_remove(w);
+			list_append(&st->flushing, w);
+		}
+		st->flush = journal_flush_begin(st->journal);
+		n += st->flush != NULL;
+	}
+	s->many = n > FEW;
+	s->running = true;
+	pool_submit(s->pool, run, ran, s);
+}
