@@ -172,6 +172,9 @@ static void closed_full(struct pair *p)
 	bench_run(p->client.b, client_closed, p);
 	assert_int_equal(p->client.why, STREAM_END_CLEAN);
 	assert_true(view_eq(buf_view(&p->client.heard), view_make(big, BIG)));
+	stream_free(p->client.s); /* the lingering end sees it and goes too */
+	p->client.s = NULL;
+	bench_wait(p->server.b, 10);
 	free(big);
 }
 
