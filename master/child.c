@@ -72,7 +72,7 @@ static void own_descriptor(int fd, int as)
 __attribute__((noreturn)) static void become_child(const struct child *c, int link)
 {
 	char path[4096];
-	int null = open("/dev/null", O_RDWR);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

@@ -99,3 +99,11 @@ int listeners_send(struct child *c)
 	}
 	return ERR_OK;
 }
+
+/* The names of our sockets, so that a client of a stopped suite hears at once that nobody is there. */
+void listeners_remove(struct master *m)
+{
+	(void)unlinkat(m->run_dir, "queue.sock", 0);
+	(void)unlinkat(m->run_dir, "accounts.sock", 0);
+	(void)unlinkat(m->run_dir, "submit", 0);
+}

@@ -256,6 +256,7 @@ static int run(struct master *m)
 	for (size_t i = 0; i < m->nchildren; i++)
 		child_start(&m->children[i]);
 	loop_run(m->loop);
+	listeners_remove(m);
 	(void)unlinkat(m->run_dir, "status", 0);
 	(void)unlinkat(m->run_dir, "master.pid", 0);
 	return ERR_OK;
@@ -284,6 +285,8 @@ int main(int argc, char **argv)
 	}
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);
+	/* Whoever started us may have left descriptors open: they are not our children's. */
+	(void)close_range(3, ~0u, 0);
 	m->single_user = geteuid() != 0;
 	buf_init(&why, 65536);
 	int err = read_conf(m->file, &m->conf, &why);

@@ -77,6 +77,7 @@ uint32_t layout_control_group(const struct master *m);
 /* listeners.c */
 MUST_CHECK int listeners_open(struct master *m);
 int listeners_send(struct child *c);
+void listeners_remove(struct master *m);
 
 /* child.c */
 void children_make(struct master *m);

@@ -18,6 +18,8 @@ void link_init(struct link *l, int fd, enum ipc_role from, enum ipc_role self)
 	l->from = from;
 	l->self = self;
 	buf_init(&l->in, IPC_FRAME_MAX + (1u << 20));
+	if (fd_nonblock(fd) != ERR_OK)
+		l->fd = -1; /* no socket: the first read says so */
 }
 
 static int more(struct link *l, bool wait)
