@@ -1,1 +1,16 @@
 # SPDX-License-Identifier: ISC
+
+sbin_PROGRAMS += control/sendmail
+control_sendmail_SOURCES = control/sendmail.c control/sendmail.h control/sendmail_client.c control/sendmail_message.c
+control_sendmail_LDADD = $(L_PROTO) $(L_CONF)
+if SENDMAIL_COMPAT
+install-exec-hook: install-sendmail-names
+install-sendmail-names:
+	$(MKDIR_P) $(DESTDIR)$(bindir)
+	$(LN_S) -f $(sbindir)/sendmail $(DESTDIR)$(bindir)/mailq
+	$(LN_S) -f $(sbindir)/sendmail $(DESTDIR)$(bindir)/newaliases
+uninstall-hook: uninstall-sendmail-names
+uninstall-sendmail-names:
+	rm -f $(DESTDIR)$(bindir)/mailq $(DESTDIR)$(bindir)/newaliases
+.PHONY: install-sendmail-names uninstall-sendmail-names
+endif
