@@ -344,48 +344,52 @@ static bool apply_recent(struct state *st, uint64_t at, struct view v)
 }
 
 /* ---- contents that moved from incoming into the journal ---- */
-static int relocation_cmp(const void *a, const void *b)
+struct moved {
+	uint64_t from, to;
+};
+
+static int moved_cmp(const void *a, const void *b)
 {
-	const struct record_relocation *x = a, *y = b;
+	const struct moved *x = a, *y = b;
 	return (x->from > y->from) - (x->from < y->from);
 }
 
-static void relocate(struct state *st, const struct record_relocation *moved, size_t n)
+static void relocate(struct state *st, const struct moved *moved, size_t n)
 {
 	for (size_t i = 0; i < st->n; i++)
 		for (size_t j = 0; j < st->mailboxes[i]->n; j++) {
 			struct message *msg = &st->mailboxes[i]->messages[j];
-			struct record_relocation key = { .from = msg->position }, *r;
-			if (msg->position & MESSAGE_OWN || !(r = bsearch(&key, moved, n, sizeof key, relocation_cmp)))
+			struct moved key = { .from = msg->position };
+			const struct moved *m = msg->position & MESSAGE_OWN ? NULL : bsearch(&key, moved, n, sizeof key, moved_cmp);
+			if (!m)
 				continue;
-			msg->position = r->to | MESSAGE_OWN;
-			msg->offset = (uint32_t)r->offset;
+			msg->position = m->to | MESSAGE_OWN;
+			msg->offset = 0;
 		}
 }
 
 static bool apply_relocate(struct state *st, uint64_t at, struct view v)
 {
 	struct record_relocate r;
-	struct record_relocation *moved = NULL, one;
+	struct record_relocation one;
+	struct moved moved[STORE_APPEND_MESSAGES_MAX];
 	struct view item;
-	size_t n = 0, cap = 0;
+	size_t k = 0, n = record_get_relocate(v, &r) ? count_items(r.list) : 0;
 	(void)at;
-	if (!record_get_relocate(v, &r))
+	if (n == 0 || n > st->ncontents)
 		return false;
+	const uint64_t *content = st->contents + st->ncontents - n;
 	while (record_next_item(&r.list, &item)) {
-		if (!record_get_relocation(item, &one) || one.to >> 62 || !fits32(one.offset))
-			break;
-		if (n == cap) {
-			cap = cap ? cap * 2 : 64;
-			moved = mem_resize(moved, cap * sizeof one);
-		}
-		moved[n++] = one;
+		if (!record_get_relocation(item, &one))
+			return false;
+		if (!st->moved)
+			st->moved = map64_new();
+		(void)map64_set(st->moved, one.from, (void *)(uintptr_t)(*content + 1));
+		moved[k++] = (struct moved){ one.from, *content++ };
 	}
-	if (n)
-		qsort(moved, n, sizeof one, relocation_cmp);
-	relocate(st, moved, n);
-	free(moved);
-	return r.list.p != NULL && r.list.n == 0;
+	qsort(moved, k, sizeof *moved, moved_cmp);
+	relocate(st, moved, k);
+	return r.list.p != NULL;
 }
 
 /* ---- checkpoints ---- */
@@ -446,6 +450,8 @@ static void adopt_shadow(struct state *st)
 {
 	struct state *shadow = st->shadow, old;
 	st->shadow = NULL;
+	shadow->moved = st->moved;
+	st->moved = NULL;
 	old = *st;
 	*st = *shadow;
 	st->changes = old.changes + 1;

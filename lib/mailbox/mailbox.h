@@ -45,6 +45,7 @@ struct store_options {
 	struct pool *pool;     /* flushes run there; NULL: in the loop, one at the end of a turn */
 	uint64_t message_max;  /* the largest message that can be appended; 0: 64 MiB less 64 KiB (also the most) */
 	uint64_t segment_size; /* of the account's journal; 0: the journal's default */
+	uint64_t tidy_least;   /* store_tidy does nothing for less octets than these; 0: 1 MiB (a checkpoint: a quarter) */
 };
 /*
  * Opens the mail in homefd (a directory, kept as a copy): makes `journal` and the default mailboxes (INBOX, Drafts, Sent,

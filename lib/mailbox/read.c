@@ -1,37 +1,62 @@
 /* SPDX-License-Identifier: ISC */
 /* Content: by position, from the account's journal or from incoming. */
+#include "base/map.h"
 #include "mailbox/store.h"
 #include "proto/header.h"
 
 #define HEADER_STEP 8192
 
-static struct journal *stream_of(struct store *s, const struct message_info *i, uint64_t *position)
+static struct journal *stream_of(struct store *s, const struct message_ref *ref, uint64_t *position)
 {
-	*position = i->ref.position & ~MESSAGE_OWN;
-	return i->ref.position & MESSAGE_OWN ? s->journal : s->incoming;
+	*position = ref->position & ~MESSAGE_OWN;
+	return ref->position & MESSAGE_OWN ? s->journal : s->incoming;
+}
+
+/* Has it moved from incoming into the journal since the caller learned where it is? */
+static bool find_moved(struct store *s, struct message_ref *ref)
+{
+	if (ref->position & MESSAGE_OWN || store_catch_up(s) != ERR_OK || !s->st->moved)
+		return false;
+	uintptr_t to = (uintptr_t)map64_get(s->st->moved, ref->position);
+	*ref = (struct message_ref){ (uint64_t)(to - 1) | MESSAGE_OWN, 0 };
+	return to != 0;
+}
+
+static int read_at(struct store *s, const struct message_ref *ref, uint32_t size, struct view *content)
+{
+	struct journal_record r;
+	uint64_t position;
+	struct journal *j = stream_of(s, ref, &position);
+	int err = j ? journal_read(j, position, &r) : ERR_NOT_FOUND;
+	if (err != ERR_OK)
+		return err;
+	if (r.payload.n < ref->offset || r.payload.n - ref->offset != size)
+		return ERR_DAMAGED;
+	*content = view_skip(r.payload, ref->offset);
+	return ERR_OK;
 }
 
 int store_read(struct store *s, const struct message_info *i, struct view *content)
 {
-	struct journal_record r;
+	struct message_ref ref = i->ref;
+	int err = read_at(s, &ref, i->size, content);
+	return err == ERR_NOT_FOUND && find_moved(s, &ref) ? read_at(s, &ref, i->size, content) : err;
+}
+
+static int read_part_at(struct store *s, const struct message_ref *ref, uint64_t offset, void *p, size_t n)
+{
 	uint64_t position;
-	struct journal *j = stream_of(s, i, &position);
-	int err = j ? journal_read(j, position, &r) : ERR_NOT_FOUND;
-	if (err != ERR_OK)
-		return err;
-	if (r.payload.n < i->ref.offset || r.payload.n - i->ref.offset != i->size)
-		return ERR_DAMAGED;
-	*content = view_skip(r.payload, i->ref.offset);
-	return ERR_OK;
+	struct journal *j = stream_of(s, ref, &position);
+	return j ? journal_read_part(j, position, ref->offset + offset, p, n) : ERR_NOT_FOUND;
 }
 
 int store_read_part(struct store *s, const struct message_info *i, uint64_t offset, void *p, size_t n)
 {
-	uint64_t position;
-	struct journal *j = stream_of(s, i, &position);
+	struct message_ref ref = i->ref;
 	if (offset > i->size || n > i->size - offset)
 		return ERR_INVALID;
-	return j ? journal_read_part(j, position, i->ref.offset + offset, p, n) : ERR_NOT_FOUND;
+	int err = read_part_at(s, &ref, offset, p, n);
+	return err == ERR_NOT_FOUND && find_moved(s, &ref) ? read_part_at(s, &ref, offset, p, n) : err;
 }
 
 int store_read_header(struct store *s, const struct message_info *i, struct buf *b)

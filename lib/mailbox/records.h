@@ -52,7 +52,7 @@
 /* The messages of uids that exist get uid, uid + 1 … in mailbox `to`. */
 #define RECORD_FIELDS_copy(F) F(num, from) F(num, to) F(num, move) F(num, uid) F(text, uids)
 #define RECORD_FIELDS_recent(F) F(num, mailbox) F(num, uid)
-/* list: relocation items. */
+/* Contents copied from incoming: list has a relocation item for each of the content frames right before this record, in that order. */
 #define RECORD_FIELDS_relocate(F) F(text, list)
 #define RECORD_FIELDS_uidvalidity(F) F(num, mailbox) F(num, uidvalidity)
 /* Parts 0 … of one group; records: how many the state is made of (none of content, none of checkpoint); list: nested items, which make it out of nothing. */
@@ -70,8 +70,8 @@
 #define RECORD_FIELDS_appended(F) F(num, size) F(snum, date) F(num, flags) F(num, keywords)
 #define RECORD_FIELDS_adopted(F) \
 	F(num, position) F(num, offset) F(num, size) F(snum, date) F(num, mailbox) F(num, uid) F(num, flags) F(num, keywords)
-/* from: a frame of incoming; to: the frame of the journal that holds a copy of it. */
-#define RECORD_FIELDS_relocation(F) F(num, from) F(num, to) F(num, offset)
+/* from: the frame of incoming that is not referred to any more. */
+#define RECORD_FIELDS_relocation(F) F(num, from)
 #define RECORD_FIELDS_nested(F) F(num, kind) F(text, payload)
 #define RECORD_FIELDS_message(F) \
 	F(num, uid) F(num, modseq) F(num, own) F(num, position) F(num, offset) F(num, size) F(snum, date) F(num, flags) F(num, keywords)

@@ -36,6 +36,8 @@ void state_free(struct state *st)
 	map64_free(st->by_id);
 	free(st->subscriptions);
 	free(st->contents);
+	if (st->moved)
+		map64_free(st->moved);
 	state_free(st->shadow);
 	free(st);
 }
@@ -164,44 +166,34 @@ bool mailbox_show(struct mailbox *m, uint64_t durable)
 	return m->shown_next != before;
 }
 
-static int u64_cmp(const void *a, const void *b)
+static int content_cmp(const void *a, const void *b)
 {
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-	return (x > y) - (x < y);
+	const struct content *x = a, *y = b;
+	return (x->position > y->position) - (x->position < y->position);
 }
 
-static size_t unique(uint64_t *p, size_t n)
+static size_t unique(struct content *p, size_t n)
 {
 	size_t k = 0;
 	for (size_t i = 0; i < n; i++)
-		if (i == 0 || p[i] != p[i - 1])
+		if (i == 0 || p[i].position != p[k - 1].position)
 			p[k++] = p[i];
 	return k;
 }
 
-uint64_t *state_contents(const struct state *st, bool own, size_t *n)
+struct content *state_contents(const struct state *st, bool own, size_t *n)
 {
 	size_t total = 0, k = 0;
 	for (size_t i = 0; i < st->n; i++)
 		total += st->mailboxes[i]->n;
-	uint64_t *p = mem_array(total ? total : 1, sizeof *p);
+	struct content *p = mem_array(total ? total : 1, sizeof *p);
 	for (size_t i = 0; i < st->n; i++)
 		for (size_t j = 0; j < st->mailboxes[i]->n; j++) {
-			uint64_t at = st->mailboxes[i]->messages[j].position;
-			if (((at & MESSAGE_OWN) != 0) == own)
-				p[k++] = at & ~MESSAGE_OWN;
+			const struct message *m = &st->mailboxes[i]->messages[j];
+			if (((m->position & MESSAGE_OWN) != 0) == own)
+				p[k++] = (struct content){ m->position & ~MESSAGE_OWN, m->size, m->offset };
 		}
-	qsort(p, k, sizeof *p, u64_cmp);
+	qsort(p, k, sizeof *p, content_cmp);
 	*n = unique(p, k);
 	return p;
-}
-
-uint64_t state_content_octets(const struct state *st, bool own)
-{
-	uint64_t octets = 0;
-	for (size_t i = 0; i < st->n; i++)
-		for (size_t j = 0; j < st->mailboxes[i]->n; j++)
-			if (((st->mailboxes[i]->messages[j].position & MESSAGE_OWN) != 0) == own)
-				octets += st->mailboxes[i]->messages[j].size;
-	return octets;
 }

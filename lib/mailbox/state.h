@@ -61,6 +61,7 @@ struct state {
 	uint64_t back;        /* below, local-delivery needs incoming no more */
 	uint64_t *contents;   /* positions of the content frames right before the next record */
 	size_t ncontents, contents_cap;
+	struct map64 *moved;  /* frame of incoming → where its content is now, plus 1: for those who still hold the old place; or NULL */
 	struct state *shadow; /* a checkpoint that is being read */
 	uint64_t records;     /* applied so far, contents and checkpoints not counted */
 	uint64_t refused;     /* of them, those that did not fit */
@@ -95,9 +96,11 @@ bool mailbox_is_inbox(struct view name);
 /* Moves shown_next over what lies below durable. True when it moved. */
 bool mailbox_show(struct mailbox *m, uint64_t durable);
 
-/* The positions of all content in the account's journal (own) or in incoming that messages refer to: sorted, each once; free() it. */
-uint64_t *state_contents(const struct state *st, bool own, size_t *n);
-/* Octets of messages whose content lies in the account's journal (own) or incoming, each content counted once per message. */
-uint64_t state_content_octets(const struct state *st, bool own);
+/* The contents in the account's journal (own) or in incoming that messages refer to: by position, each once; free() it. */
+struct content {
+	uint64_t position;
+	uint32_t size, offset;
+};
+struct content *state_contents(const struct state *st, bool own, size_t *n);
 
 #endif

@@ -8,12 +8,14 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "log/log.h"
+#include "mailbox/incoming.h"
 #include "mailbox/records.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 
 /* How often a change is tried again when other writers are faster. */
 #define TRIES_MAX 1000
+#define TIDY_LEAST (UINT64_C(1) << 20)
 #define MESSAGE_MAX ((UINT64_C(64) << 20) - (64 << 10))
 
 /* ---- replay ---- */
@@ -232,6 +234,8 @@ int store_open(struct loop *l, int homefd, const struct store_options *o, struct
 	s->loop = l;
 	s->pool = o->pool;
 	s->message_max = o->message_max && o->message_max < MESSAGE_MAX ? o->message_max : MESSAGE_MAX;
+	s->tidy_least = o->tidy_least ? o->tidy_least : TIDY_LEAST;
+	s->incoming_least = o->tidy_least ? o->tidy_least : INCOMING_SEGMENT;
 	s->turn = (struct later){ .fn = store_turn, .arg = s };
 	batch_init(&s->batch);
 	list_init(&s->waits);

@@ -26,7 +26,7 @@ struct store {
 	uint64_t next;              /* the journal is applied up to here */
 	uint64_t checkpoint;        /* where the last one begins, or STORE_NO_CHECKPOINT */
 	uint64_t checkpoint_octets; /* its length */
-	uint64_t message_max;
+	uint64_t message_max, tidy_least, incoming_least;
 	struct batch batch;
 
 	struct list waits;
@@ -38,7 +38,7 @@ struct store {
 	bool shown;    /* messages became visible that watchers do not know of */
 
 	/* A compaction on its way (tidy.c). */
-	uint64_t *live; /* contents in the journal that stay */
+	struct content *live; /* contents in the journal that stay */
 	size_t nlive;
 	uint64_t live_below;    /* what lies from here on stays anyway */
 	uint64_t compacted_end; /* journal end at the last compaction's end */

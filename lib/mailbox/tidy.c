@@ -13,12 +13,8 @@
 #include "mailbox/records.h"
 #include "mailbox/store.h"
 
-/* A checkpoint is due when this much, and twice the last one, was written since. */
-#define CHECKPOINT_LEAST (UINT64_C(256) << 10)
 /* Octets of compaction in one slice. */
 #define SLICE (UINT64_C(4) << 20)
-/* Compaction is due when this much, and half of all that is there, is dead. */
-#define COMPACT_LEAST (UINT64_C(1) << 20)
 
 /* ---- checkpoint ---- */
 static void take_part(void *arg, struct buf *payload) { batch_take(arg, RECORD_checkpoint, payload); }
@@ -30,10 +26,11 @@ static int build_checkpoint(struct store *s, void *request, struct batch *b)
 	return ERR_OK;
 }
 
+/* Due when a quarter of tidy_least, and twice the last one, was written since. */
 static bool checkpoint_due(const struct store *s)
 {
 	uint64_t from = s->checkpoint == STORE_NO_CHECKPOINT ? journal_start(s->journal) : s->checkpoint + s->checkpoint_octets;
-	uint64_t least = s->checkpoint_octets * 2 > CHECKPOINT_LEAST ? s->checkpoint_octets * 2 : CHECKPOINT_LEAST;
+	uint64_t least = s->checkpoint_octets * 2 > s->tidy_least / 4 ? s->checkpoint_octets * 2 : s->tidy_least / 4;
 	return s->next > from && s->next - from > least;
 }
 
@@ -56,23 +53,35 @@ static bool is_live(void *arg, const struct journal_record *r)
 	size_t lo = 0, hi = s->nlive;
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
-		if (s->live[mid] < r->position)
+		if (s->live[mid].position < r->position)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return lo < s->nlive && s->live[lo] == r->position;
+	return lo < s->nlive && s->live[lo].position == r->position;
 }
 
+static uint64_t live_octets(const struct store *s)
+{
+	size_t n;
+	uint64_t octets = 0;
+	struct content *p = state_contents(s->st, true, &n);
+	for (size_t i = 0; i < n; i++)
+		octets += p[i].size;
+	free(p);
+	return octets;
+}
+
+/* Due when tidy_least, and half of all that is there, is dead. */
 static bool compaction_due(const struct store *s)
 {
 	struct journal_info info;
-	if (s->checkpoint == STORE_NO_CHECKPOINT || s->next < s->compacted_end + COMPACT_LEAST)
+	if (s->checkpoint == STORE_NO_CHECKPOINT || s->next < s->compacted_end + s->tidy_least)
 		return false;
 	journal_info(s->journal, &info);
-	uint64_t live = state_content_octets(s->st, true) + (s->next - s->checkpoint);
+	uint64_t live = live_octets(s) + (s->next - s->checkpoint);
 	uint64_t dead = info.octets > live ? info.octets - live : 0;
-	return dead > COMPACT_LEAST && dead > info.octets / 2;
+	return dead > s->tidy_least && dead > info.octets / 2;
 }
 
 static int compact_slice(struct store *s, bool *more)
@@ -96,22 +105,90 @@ static int compact_slice(struct store *s, bool *more)
 }
 
 /* ---- release of incoming ---- */
-/* Where the oldest content in incoming lies that is still needed; what is not adopted is needed, and what delivery may look at. */
-static uint64_t incoming_needed(struct store *s)
-{
+/*
+ * Whole segments of incoming are dropped from its front, when delivery needs them no more. What is still referred to there stands in the
+ * way: once it is less than half, it is copied into the journal, a slice at a time, and referred to there from then on.
+ */
+struct relocation {
+	struct content *contents;
 	size_t n;
-	uint64_t *p = state_contents(s->st, false, &n);
-	uint64_t needed = s->st->back < s->st->incoming ? s->st->back : s->st->incoming;
-	if (n && p[0] < needed)
-		needed = p[0];
-	free(p);
-	return needed;
+};
+
+static int copy_content(struct store *s, const struct content *c, struct batch *b)
+{
+	struct journal_record r;
+	struct buf copy;
+	int err = journal_read(s->incoming, c->position, &r);
+	if (err != ERR_OK)
+		return err;
+	if (r.payload.n < c->offset || r.payload.n - c->offset != c->size)
+		return ERR_DAMAGED;
+	buf_init(&copy, c->size);
+	buf_addv(&copy, view_skip(r.payload, c->offset));
+	batch_take(b, RECORD_content, &copy);
+	return ERR_OK;
 }
 
-static int release_incoming(struct store *s)
+static int build_relocation(struct store *s, void *request, struct batch *b)
 {
-	uint64_t needed = incoming_needed(s);
-	return needed > journal_start(s->incoming) + INCOMING_SEGMENT ? journal_drop(s->incoming, needed) : ERR_OK;
+	const struct relocation *r = request;
+	struct buf list, item;
+	uint64_t octets = 0;
+	int err = ERR_OK;
+	buf_init(&list, 1 << 16);
+	buf_init(&item, 64);
+	for (size_t i = 0; i < r->n && i < STORE_APPEND_MESSAGES_MAX && octets < SLICE && err == ERR_OK; i++) {
+		err = copy_content(s, &r->contents[i], b);
+		octets += r->contents[i].size;
+		record_put_relocation(&item, &(struct record_relocation){ .from = r->contents[i].position });
+		record_add_item(&list, &item);
+	}
+	if (err == ERR_OK)
+		BATCH_ADD(b, relocate, .list = buf_view(&list));
+	buf_fini(&list);
+	buf_fini(&item);
+	return err;
+}
+
+static int release_below(struct store *s, uint64_t limit, const struct relocation *r, bool *more)
+{
+	uint64_t live = 0, start = journal_start(s->incoming);
+	for (size_t i = 0; i < r->n; i++)
+		live += r->contents[i].size;
+	if (r->n && live > (limit - start) / 2)
+		return ERR_OK;
+	/* Dropped is only what no durable record refers to. */
+	if (r->n == 0 && journal_durable(s->journal) == s->next)
+		return journal_drop(s->incoming, limit);
+	*more = true;
+	int err = r->n == 0 ? ERR_OK : store_commit(s, build_relocation, (void *)(uintptr_t)r);
+	store_want_flush(s);
+	return err;
+}
+
+static int release_incoming(struct store *s, bool *more)
+{
+	struct relocation r;
+	uint64_t limit = s->st->back < s->st->incoming ? s->st->back : s->st->incoming;
+	if (limit < journal_start(s->incoming) + s->incoming_least)
+		return ERR_OK;
+	r.contents = state_contents(s->st, false, &r.n);
+	size_t below = 0;
+	while (below < r.n && r.contents[below].position < limit)
+		below++;
+	r.n = below;
+	int err = release_below(s, limit, &r, more);
+	free(r.contents);
+	return err == ERR_NOT_FOUND ? ERR_OK : err; /* another process was at it as well */
+}
+
+static int tidy_journal(struct store *s, bool *more)
+{
+	if (s->live || journal_durable(s->journal) == s->next)
+		return compact_slice(s, more);
+	*more = true; /* first let all that is said be durable */
+	store_want_flush(s);
+	return ERR_OK;
 }
 
 int store_tidy(struct store *s, bool *more)
@@ -120,12 +197,9 @@ int store_tidy(struct store *s, bool *more)
 	int err = store_refresh(s);
 	if (err == ERR_OK && checkpoint_due(s))
 		err = write_checkpoint(s);
-	if (err != ERR_OK || (!s->live && !compaction_due(s)))
-		return err != ERR_OK || !s->incoming || journal_durable(s->journal) < s->next ? err : release_incoming(s);
-	if (!s->live && journal_durable(s->journal) < s->next) {
-		*more = true;
-		store_want_flush(s);
-		return ERR_OK;
-	}
-	return compact_slice(s, more);
+	if (err == ERR_OK && (s->live || compaction_due(s)))
+		return tidy_journal(s, more);
+	if (err == ERR_OK && s->incoming)
+		err = release_incoming(s, more);
+	return err;
 }

@@ -260,6 +260,50 @@ static void test_two_writers(void **state)
 	store_close(o);
 }
 
+/* What is left in incoming moves into the journal; who still knows the old place reads on. */
+static void test_contents_move(void **state)
+{
+	struct account *a = *state;
+	char text[3001] = { 0 };
+	bool more = true;
+	struct message_info i;
+	struct view content;
+	a->segment_size = 16384;
+	for (int k = 0; k < 40; k++) {
+		memset(text, 'a' + k % 26, 3000);
+		deliver(a, text, NULL);
+	}
+	struct store_options o = { .tidy_least = 8192 };
+	struct store *s, *other = account_other(a);
+	assert_int_equal(store_open(NULL, a->fd, &o, &s), ERR_OK);
+	struct mailbox_view *v = view_of_mailbox(s, "INBOX");
+	expunge(v, 4, 38);
+	assert_int_equal(mailbox_view_info(v, 2, &i), ERR_OK);
+	for (int k = 0; k < 20 && more; k++) {
+		assert_int_equal(store_tidy(s, &more), ERR_OK);
+		assert_int_equal(store_flush_now(s), ERR_OK);
+	}
+	assert_false(more);
+	assert_true(journal_start(s->incoming) > 0);
+	store_close(other);
+	other = account_other(a);
+	memset(text, 'b', 3000);
+	assert_int_equal(store_read(s, &i, &content), ERR_OK);
+	assert_true(view_eqs(content, text));
+	assert_int_equal(store_read_part(s, &i, 2990, text, 10), ERR_OK);
+	mailbox_view_close(v);
+	v = view_of_mailbox(other, "INBOX");
+	for (uint32_t k = 1; k <= 5; k++) {
+		assert_int_equal(mailbox_view_info(v, k, &i), ERR_OK);
+		assert_int_equal(store_read(other, &i, &content), ERR_OK);
+		assert_int_equal(content.n, 3000);
+		assert_int_equal(content.p[0], "abcmn"[k - 1]);
+	}
+	mailbox_view_close(v);
+	store_close(other);
+	store_close(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +315,7 @@ int main(void)
 		account_test(test_deleted_mailbox),
 		account_test(test_recent),
 		account_test(test_two_writers),
+		account_test(test_contents_move),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
