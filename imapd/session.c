@@ -346,35 +346,49 @@ static void flush_out(struct session *s)
 		buf_shrink(&s->out);
 }
 
-static bool advance(struct session *s)
+/* Is there something to be done that need not wait for the client or the disk? */
+static bool can_advance(const struct session *s)
 {
-	if (s->step && !backlog(s)) {
-		s->step(s);
-		return true;
-	}
-	/* During IDLE a line is read: DONE. */
-	if ((s->busy && !s->idling) || s->closing || backlog(s) || buf_len(&s->in) == 0)
+	if (backlog(s) || s->broken)
 		return false;
-	feed(s);
-	return true;
+	/* During IDLE a line is read: DONE. */
+	return s->step != NULL || ((!s->busy || s->idling) && !s->closing && buf_len(&s->in) > 0);
+}
+
+static void advance(struct session *s)
+{
+	if (s->step)
+		s->step(s);
+	else
+		feed(s);
+}
+
+/* True when the session has come to its end. */
+static bool is_over(const struct session *s)
+{
+	if (s->broken || (s->eof && s->idling))
+		return true;
+	return buf_len(&s->out) == 0 && (s->closing || (s->eof && !s->busy && buf_len(&s->in) == 0));
 }
 
 static void work(void *arg)
 {
 	struct session *s = arg;
 	uint64_t end = session_slice_end();
-	bool more = advance(s);
-	while (more && s->step == NULL && !session_slice_over(s, end))
-		more = advance(s);
 	flush_out(s);
-	bool finished = buf_len(&s->out) == 0 && (s->closing || (s->eof && !s->busy && buf_len(&s->in) == 0));
-	if (s->broken || finished || (s->eof && s->idling)) {
+	while (can_advance(s)) {
+		advance(s);
+		if (session_slice_over(s, end))
+			break;
+	}
+	flush_out(s);
+	if (is_over(s)) {
 		session_free(s);
 		return;
 	}
 	if (buf_len(&s->in) == 0)
 		buf_shrink(&s->in);
-	if (more)
+	if (can_advance(s))
 		session_wake(s);
 	want(s);
 }

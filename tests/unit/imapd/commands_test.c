@@ -110,7 +110,7 @@ static void appends(void **state)
 	client_free(c);
 	c = begin(state, "EXAMINE INBOX");
 	assert_has(command(c, "FETCH 1 (FLAGS INTERNALDATE RFC822.SIZE)", "OK"),
-		"* 1 FETCH (FLAGS (\\Seen $work) INTERNALDATE \"22-Nov-2026 02:12:44 +0000\" RFC822.SIZE 11)");
+		"* 1 FETCH (FLAGS (\\Seen $work \\Recent) INTERNALDATE \"22-Nov-2026 02:12:44 +0000\" RFC822.SIZE 11)");
 	assert_has(command(c, "NOOP", "OK"), "OK");
 	assert_has(command(c, "STATUS INBOX (MESSAGES)", "OK"), "MESSAGES 4");
 	client_free(c);

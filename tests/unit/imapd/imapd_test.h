@@ -37,6 +37,7 @@ struct client {
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 
+void run_for(struct fixture *f, uint64_t ms);
 /* Log in: the greeting of imapd is awaited and dropped. */
 struct client *client_new(struct fixture *f);
 void client_free(struct client *c);
