@@ -168,13 +168,9 @@ static const char *service_of(unsigned door)
 	return names[door < 5 ? door : 0];
 }
 
-/*
- * A client that says "y" believes that we cannot bind to the channel, and must be stopped if we offered it (RFC 5802 6): so libsasl knows of
- * the binding only where the PLUS form is offered.
- */
 static bool plus_offered(const struct exchange *x)
 {
-	return view_isearch(x->env->mechanisms, VIEW("SCRAM-SHA-256-PLUS")) != SIZE_MAX;
+	return x->binding.data.n && view_isearch(x->env->mechanisms, VIEW("SCRAM-SHA-256-PLUS")) != SIZE_MAX;
 }
 
 static bool engine_ready(struct exchange *x)
@@ -296,7 +292,10 @@ static void scram_first(struct exchange *x)
 		name_set(x, buf_view(&authzid), buf_view(&authcid));
 	buf_fini(&authzid);
 	buf_fini(&authcid);
-	if (ok)
+	/* RFC 5802 6: a client that believes that we cannot bind to the channel, while we offered to, has been lied to. */
+	if (ok && plus_offered(x) && buf_view(&x->input).p[0] == 'y')
+		refuse(x, "downgraded");
+	else if (ok)
 		ask(x);
 	else
 		refuse(x, "malformed");
