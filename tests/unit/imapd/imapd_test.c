@@ -15,7 +15,8 @@
 int fixture_setup(void **state)
 {
 	struct fixture *f = mem_new(sizeof(*f));
-	snprintf(f->home, sizeof(f->home), "imapd_test_XXXXXX");
+	const char *tmp = getenv("TMPDIR");
+	snprintf(f->home, sizeof(f->home), "%.40s/imapd_test_XXXXXX", tmp ? tmp : "/tmp");
 	assert_non_null(mkdtemp(f->home));
 	int fd = open(f->home, O_RDONLY | O_DIRECTORY);
 	f->loop = loop_new();
