@@ -15,6 +15,7 @@ include tests/unit/mailbox/local.mk
 include tests/unit/qmgr/local.mk
 include tests/unit/smtpd/local.mk
 include tests/unit/imapd/local.mk
+include tests/unit/pop3d/local.mk
 include tests/unit/auth/local.mk
 include tests/unit/daemon/local.mk
 endif
