@@ -13,3 +13,11 @@ tests_fuzz_mime_LDADD = $(L_PROTO)
 check_PROGRAMS += tests/fuzz/search
 tests_fuzz_search_SOURCES = tests/fuzz/search.c tests/fuzz/run.c
 tests_fuzz_search_LDADD = $(L_PROTO)
+
+check_PROGRAMS += tests/fuzz/smtp
+tests_fuzz_smtp_SOURCES = tests/fuzz/smtp.c tests/fuzz/run.c
+tests_fuzz_smtp_LDADD = $(L_SMTPD)
+
+check_PROGRAMS += tests/fuzz/smtp_scan
+tests_fuzz_smtp_scan_SOURCES = tests/fuzz/smtp_scan.c tests/fuzz/run.c
+tests_fuzz_smtp_scan_LDADD = $(L_PROTO)
