@@ -287,13 +287,12 @@ static void pump(void *arg)
 	if (timer_armed(s->again))
 		return;
 	/* A checkpoint speaks for the state at its own position: nothing may be between the state and the journal's end. */
-	if (tidy_wants(s)) {
-		if (list_empty(&s->flying) && !s->flush)
-			tidy_checkpoint(s);
-		else
-			return;
-	}
-	if (!append_waiting(s) && list_empty(&s->flying))
+	if (s->flush && tidy_wants(s))
+		return;
+	if (tidy_wants(s) && list_empty(&s->flying))
+		tidy_checkpoint(s);
+	/* While one is wanted nothing more is appended, but what is flying must land. */
+	if (!tidy_wants(s) && !append_waiting(s) && list_empty(&s->flying))
 		return;
 	if (s->flush)
 		return;
