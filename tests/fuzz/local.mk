@@ -21,3 +21,7 @@ tests_fuzz_smtp_LDADD = $(L_SMTPD)
 check_PROGRAMS += tests/fuzz/smtp_scan
 tests_fuzz_smtp_scan_SOURCES = tests/fuzz/smtp_scan.c tests/fuzz/run.c
 tests_fuzz_smtp_scan_LDADD = $(L_PROTO)
+
+check_PROGRAMS += tests/fuzz/sign
+tests_fuzz_sign_SOURCES = tests/fuzz/sign.c tests/fuzz/run.c
+tests_fuzz_sign_LDADD = libtls.a $(L_EVENT) $(OPENSSL_LIBS)
