@@ -153,13 +153,18 @@ static void appended(struct journal *j, struct segment *s, uint64_t from, uint64
 	j->pending_to = j->end;
 }
 
-/* A write to the next segment failed half-way: what stands there decides. */
-static void look_again(struct journal *j, uint64_t next_first)
+/* A write to the next segment failed half-way: it has begun if its begin is whole, and the rest is to be cut away. */
+static void look_again(struct journal *j, uint64_t first)
 {
-	if (chain_reload(j) != ERR_OK)
-		j->torn = true;
-	else if (j->head != NULL && j->head->head.first == next_first)
+	uint64_t end = j->end;
+	int r = chain_reload_raw(j);
+	bool begun = r == ERR_OK && j->head != NULL && j->head->head.first == first;
+
+	if (begun)
 		j->cut_back = false;
+	if (r == ERR_OK)
+		chain_clip(j, begun ? first + FRAME_BEGIN_SIZE : end);
+	j->torn = true;
 }
 
 /* Writes the frames to s at the position `at`, behind a begin with this cut when it is not NO_CUT. */
@@ -194,7 +199,7 @@ static int write_frames(struct journal *j, struct segment *s, uint64_t at, uint6
 /* The frames (may be none) become the first ones of the next segment. */
 static int roll_with(struct journal *j, struct journal_frame *frames, size_t n, uint64_t total)
 {
-	uint64_t cut = j->cut_back ? j->durable : j->end, first;
+	uint64_t cut = j->cut_back ? journal_kept(j) : j->end, first;
 	size_t done;
 	int r = chain_prepare(j);
 
@@ -236,6 +241,17 @@ static bool must_roll(const struct journal *j, uint64_t total)
 	return h == NULL || j->torn || j->cut_back || j->end - h->head.first >= h->head.size || total > h->head.limit - j->end;
 }
 
+static int append_locked(struct journal *j, struct journal_frame *frames, size_t n, uint64_t total)
+{
+	bool was_torn = j->torn;
+	int r = must_roll(j, total) ? roll_with(j, frames, n, total) : append_here(j, frames, n, total);
+
+	/* Of several frames the first may have been written whole. A roll cuts them off, now or, for an owner, at the next append. */
+	if (r != ERR_OK && j->torn && !was_torn && roll_locked(j) != ERR_OK)
+		j->torn = true;
+	return r;
+}
+
 int journal_append(struct journal *j, uint64_t expected_end, struct journal_frame *frames, size_t n)
 {
 	uint64_t total;
@@ -248,7 +264,7 @@ int journal_append(struct journal *j, uint64_t expected_end, struct journal_fram
 	if (expected_end != j->end)
 		r = ERR_CONFLICT;
 	else if (n > 0)
-		r = must_roll(j, total) ? roll_with(j, frames, n, total) : append_here(j, frames, n, total);
+		r = append_locked(j, frames, n, total);
 	writer_unlock(j);
 	return r;
 }

@@ -20,6 +20,7 @@
 
 #define NAME_SIZE 48
 #define NEW_PREFIX "new."
+#define LOCK_NAME "lock"
 #define MARK_SIZE 16u
 /* A directory changed less than this ago may change again without a new time stamp: the kernel's tick is at most 10 ms. */
 #define UNSETTLED_NS 30000000
@@ -447,7 +448,7 @@ static void file_unlock_octet(struct backend *b, enum backend_lock which)
 /* A reader may come before the first writer; it looks again each time. */
 static void open_lock_file(struct file_backend *f)
 {
-	f->lockfd = openat(f->dirfd, "lock", (f->write ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, f->mode);
+	f->lockfd = openat(f->dirfd, LOCK_NAME, (f->write ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, f->mode);
 }
 
 static uint64_t file_mark_get(struct backend *b)
@@ -464,11 +465,20 @@ static uint64_t file_mark_get(struct backend *b)
 
 static int file_mark_put(struct backend *b, uint64_t mark)
 {
+	struct file_backend *f = backend_of(b);
 	uint8_t m[MARK_SIZE] = { 0 };
+	struct iovec iov = { m, sizeof(m) };
+	struct seam_call c = { .op = SEAM_WRITE, .name = LOCK_NAME, .iov = &iov, .iovs = 1, .n = sizeof(m) };
+	long k;
 
 	le64_put(m, mark);
 	le32_put(m + 8, crc32c(0, m, 8));
-	return pwrite(backend_of(b)->lockfd, m, sizeof(m), 0) == (ssize_t)sizeof(m) ? ERR_OK : err_of_errno(errno);
+	if (seam_before(f, &c) != 0)
+		return err_of_errno(errno);
+	k = seam_after(f, &c, pwrite(f->lockfd, m, sizeof(m), 0));
+	if (k < 0)
+		return err_of_errno(errno);
+	return k == (long)sizeof(m) ? ERR_OK : ERR_FULL;
 }
 
 static void file_free(struct backend *b)

@@ -294,7 +294,10 @@ static int load_winners(struct journal *j, const struct names *names, struct seg
 	return ERR_OK;
 }
 
-/* A segment whose begin is unreadable has begun all the same when something later says that it was acknowledged. */
+/*
+ * A segment whose begin is unreadable has begun all the same when something says that it was acknowledged. One whose head is unreadable
+ * is damage only then, or when there is nothing else: it must not pass for an empty stream.
+ */
 static void settle_begun(struct segment **all, size_t n, uint64_t mark)
 {
 	for (size_t i = n; i-- > 0;) {
@@ -302,6 +305,8 @@ static void settle_begun(struct segment **all, size_t n, uint64_t mark)
 
 		if (!s->begun && !s->clean && !s->damaged && mark > s->head.first)
 			s->begun = true;
+		if (s->damaged && mark <= s->head.first && (n > 1 || mark > 0))
+			s->damaged = false;
 		if (s->begun && s->begin_mark > mark)
 			mark = s->begin_mark;
 	}
@@ -315,6 +320,7 @@ static void set_ends(struct journal *j)
 		struct segment *s = j->segments[i];
 		uint64_t end = s->head.type == SEGMENT_COMPACTED && !s->damaged ? s->head.end : s->head.limit;
 
+		s->cut_behind = cut;
 		s->end_stated = s->head.type == SEGMENT_COMPACTED || cut <= s->head.limit || i == j->n - 1;
 		if (cut < end)
 			end = cut;

@@ -33,7 +33,7 @@ struct group {
 	struct buf table;
 	uint64_t table_last;
 	size_t run; /* the current one */
-	int result;
+	bool left; /* an unfinished file could not be removed */
 };
 
 static int count_frame(void *arg, const struct frame_at *f)
@@ -187,7 +187,7 @@ static int finish_head(struct group *g, struct segment_head *h)
 	return g->out->backend->ops->append(g->out, 0, &iov, 1, &done);
 }
 
-/* Writes the group's compacted file, flushed and named. */
+/* Writes the group's compacted file, flushed and named; the name is not. */
 static int group_write(struct group *g)
 {
 	struct backend *b = g->j->backend;
@@ -211,9 +211,7 @@ static int group_write(struct group *g)
 		if (r == ERR_OK)
 			r = b->ops->publish(g->out, &name);
 		if (r != ERR_OK && b->ops->discard(b, g->out) != ERR_OK)
-			g->result = r; /* state S14 */
-		if (r == ERR_OK)
-			r = b->ops->flush_names(b);
+			g->left = true; /* state S14 */
 		object_unref(g->out);
 	}
 	buf_fini(&g->octets);
@@ -233,13 +231,18 @@ int remove_losers(struct journal *j)
 	size_t n;
 	int r = chain_load(j, &losers, &n);
 
+	/* The winner's name first: it may have been given by a process that died before it flushed the directory. */
+	if (r == ERR_OK && n > 0)
+		r = j->backend->ops->flush_names(j->backend);
 	for (size_t i = 0; i < n && r == ERR_OK; i++) {
 		r = j->backend->ops->drop(j->backend, &losers[i]);
 		if (r == ERR_NOT_FOUND)
 			r = ERR_OK;
 	}
 	free(losers);
-	return r == ERR_OK ? chain_reload(j) : r;
+	if (chain_reload(j) != ERR_OK && r == ERR_OK)
+		r = ERR_IO;
+	return r;
 }
 
 static int compact_group(struct journal *j, size_t i, journal_live_fn *live, void *arg, uint64_t *work)
@@ -300,30 +303,36 @@ int journal_compact(struct journal *j, journal_live_fn *live, void *arg, uint64_
 	return r;
 }
 
-/* Removes one name, durably, so that never a lower file outlives a higher one. */
+/* Removes a name when all that was removed before it is gone for good, so that never a lower file outlives a higher one. */
 static int drop_name(struct journal *j, const struct object_name *name)
 {
-	int r = j->backend->ops->drop(j->backend, name);
+	int r = j->backend->ops->flush_names(j->backend);
 
-	if (r == ERR_NOT_FOUND)
-		return ERR_OK;
-	return r == ERR_OK ? j->backend->ops->flush_names(j->backend) : r;
+	if (r == ERR_OK)
+		r = j->backend->ops->drop(j->backend, name);
+	return r == ERR_NOT_FOUND ? ERR_OK : r;
+}
+
+static bool may_drop(const struct journal *j, size_t i, uint64_t position)
+{
+	const struct segment *s = j->segments[i];
+
+	return i + 1 < j->n && s->head.limit <= position && s->end <= j->durable;
 }
 
 int journal_drop(struct journal *j, uint64_t position)
 {
 	struct object_name *losers;
-	size_t nlosers, n = 0;
-	int r = chain_load(j, &losers, &nlosers);
+	size_t n;
+	int r = chain_load(j, &losers, &n);
 
-	for (size_t i = 0; i < nlosers && r == ERR_OK; i++)
+	for (size_t i = 0; i < n && r == ERR_OK; i++)
 		r = drop_name(j, &losers[i]);
 	free(losers);
-	while (n < j->n && r == ERR_OK && j->segments[n] != j->head && j->segments[n]->head.limit <= position &&
-		n + 1 < j->n) {
+	for (n = 0; r == ERR_OK && may_drop(j, n, position); n++)
 		r = drop_name(j, &j->segments[n]->name);
-		n++;
-	}
+	if (r == ERR_OK && n > 0)
+		r = j->backend->ops->flush_names(j->backend);
 	if (chain_reload(j) != ERR_OK && r == ERR_OK)
 		r = ERR_IO;
 	return r;

@@ -37,7 +37,6 @@ int object_flush(struct object *o)
 /* The segments with frames between the durable mark and the end. */
 static int flush_gather(struct journal *j, struct journal_flush *f)
 {
-	f->objects = mem_array(j->n + 1, sizeof(struct object *));
 	for (size_t i = chain_find(j, j->durable); i < j->n; i++) {
 		struct segment *s = j->segments[i];
 		int r;
@@ -84,9 +83,12 @@ struct journal_flush *journal_flush_begin(struct journal *j)
 	f = mem_new(sizeof(*f));
 	f->backend = j->backend;
 	atomic_fetch_add(&j->backend->refs, 1);
+	f->objects = mem_array(j->n + 1, sizeof(struct object *));
 	f->to = j->end;
 	f->cuts = j->cuts;
-	f->result = flush_gather(j, f);
+	f->result = j->rewrite ? recover_rewrite(j) : ERR_OK;
+	if (f->result == ERR_OK)
+		f->result = flush_gather(j, f);
 	if (j->lost_from != j->lost_to)
 		f->cuts--; /* settled as lost */
 	if (f->result == ERR_OK && j->o.role != JOURNAL_READER)
@@ -185,16 +187,25 @@ static int flush_good(struct journal *j, const struct journal_flush *f)
 	return ERR_OK;
 }
 
-/* Everything behind the durable mark is given up; the roll may have to wait for the next append. */
+/*
+ * What this life of the stream appended behind the durable mark is given up; the roll may have to wait for the next append. What was found at
+ * opening is kept: somebody may have been told that it is durable.
+ */
 static void flush_failed(struct journal *j)
 {
-	j->lost_from = j->durable;
-	j->lost_to = j->end;
-	j->pending_from = j->pending_to = 0;
+	uint64_t kept = journal_kept(j);
+
 	j->cuts++;
+	j->rewrite = true;
+	j->pending_from = j->pending_to = 0;
+	j->lost_from = j->lost_to = 0;
+	if (j->end <= kept)
+		return;
+	j->lost_from = kept;
+	j->lost_to = j->end;
 	j->cut_back = true;
 	if (roll_locked(j) != ERR_OK && j->cut_back && j->o.role == JOURNAL_OWNER)
-		chain_clip(j, j->durable);
+		chain_clip(j, kept);
 }
 
 static void give_lost(struct journal *j, uint64_t *from, uint64_t *to)

@@ -25,6 +25,7 @@ struct segment {
 	bool begun;   /* has a valid begin (compacted files always) */
 	bool clean;   /* not begun, and nothing but zeros behind the head */
 	uint64_t cut; /* that its begin states */
+	uint64_t cut_behind; /* the lowest that later ones state; NO_CUT: none */
 	uint64_t begin_mark; /* the durable mark in its begin */
 	uint64_t end; /* nothing at or behind this exists */
 	bool end_stated; /* a later begin or its own head says so; otherwise it may end before */
@@ -64,8 +65,11 @@ struct journal {
 	struct segment *next; /* prepared, not begun */
 	uint64_t next_first;  /* where a new segment would begin */
 	uint64_t end, durable;
+	uint64_t floor; /* the end as it was found at opening: what is below may have been acknowledged by somebody before us */
+	bool role_taken; /* the lock that says that we write */
 	bool torn;    /* the head cannot be appended to: roll, cut at end */
-	bool cut_back; /* a flush failed: roll, cut at durable */
+	bool cut_back; /* a flush failed: roll, cut at journal_kept */
+	bool rewrite;  /* a flush failed, and what is kept above the durable mark is to be written once more */
 	uint64_t pending_from, pending_to; /* appended by this process and not yet acknowledged by a flush; from == to: none */
 	uint64_t lost_from, lost_to;       /* of those, cut away by another writer */
 	unsigned cuts;                     /* counts events that lose pending frames */
@@ -100,12 +104,20 @@ uint64_t journal_stride(const struct journal *j);
 /* recover.c: where the stream ends. */
 /* Reads frames from `from` on, sets j->end and j->torn. */
 MUST_CHECK int recover_tail(struct journal *j, uint64_t from);
+/* Whether a file is missing behind segment i. */
+bool chain_gap(const struct journal *j, size_t i);
 /* True in *zero when the object holds only zeros from offset on. */
 MUST_CHECK int object_zero_from(struct object *o, uint64_t offset, bool *zero);
-/* For a writer that opens: writes the octets in [durable, end) once more. */
+/*
+ * Writes the octets in [durable, floor) once more, through a new opening of the object, so that the next flush covers them whatever became
+ * of earlier flushes.
+ */
 MUST_CHECK int recover_rewrite(struct journal *j);
-/* chain_load, then the tail; knows of cuts. */
+/* What no failed flush takes away. */
+static inline uint64_t journal_kept(const struct journal *j) { return j->floor > j->durable ? j->floor : j->durable; }
+/* chain_load, then the tail; knows of cuts. raw: believes all that stands there. */
 MUST_CHECK int chain_reload(struct journal *j);
+MUST_CHECK int chain_reload_raw(struct journal *j);
 /* Under the append lock, or as a reader: learns all that others did. */
 MUST_CHECK int refresh_locked(struct journal *j);
 

@@ -27,16 +27,33 @@ static void options_default(struct journal_options *o)
 /* An owner keeps everybody else who writes away; shared writers keep an owner away. */
 static int take_role(struct journal *j)
 {
+	int r;
+
 	if (j->o.role == JOURNAL_READER)
 		return ERR_OK;
-	return j->backend->ops->lock(j->backend, BACKEND_LOCK_SHARED, j->o.role == JOURNAL_OWNER, false);
+	r = j->backend->ops->lock(j->backend, BACKEND_LOCK_SHARED, j->o.role == JOURNAL_OWNER, false);
+	j->role_taken = r == ERR_OK;
+	return r;
 }
 
 static int create_stream(struct journal *j)
 {
+	int r;
+
 	if (!j->o.create || j->o.role == JOURNAL_READER)
 		return ERR_NOT_FOUND;
-	return roll_locked(j);
+	r = roll_locked(j);
+	/* At once, so that a missing first file always means that it was dropped. */
+	if (r == ERR_OK)
+		r = object_flush(j->head->object);
+	if (r == ERR_OK)
+		r = j->backend->ops->flush_names(j->backend);
+	if (r != ERR_OK)
+		return r;
+	j->durable = j->end;
+	j->pending_from = j->pending_to = 0;
+	j->head->entry_durable = true;
+	return j->backend->ops->mark_put(j->backend, j->durable);
 }
 
 /* Under the append lock, for a shared writer. */
@@ -52,10 +69,12 @@ static int load_locked(struct journal *j)
 		r = recover_tail(j, j->durable);
 	if (r == ERR_OK && j->durable > j->end)
 		j->durable = j->end;
+	j->floor = j->end;
 	if (r == ERR_OK && j->o.role != JOURNAL_READER)
 		r = recover_rewrite(j);
-	if (r == ERR_OK && j->o.role == JOURNAL_OWNER)
-		r = remove_losers(j);
+	/* Tidying up may fail: what is left over does no harm. */
+	if (r == ERR_OK && j->o.role == JOURNAL_OWNER && remove_losers(j) != ERR_OK)
+		r = chain_reload(j);
 	return r;
 }
 
@@ -99,6 +118,9 @@ void journal_close(struct journal *j)
 	chain_free(j);
 	free(j->window.p);
 	stage_fini(&j->stage);
+	/* A flush that is still under way keeps the backend, but not the stream. */
+	if (j->role_taken)
+		j->backend->ops->unlock(j->backend, BACKEND_LOCK_SHARED);
 	backend_unref(j->backend);
 	free(j);
 }

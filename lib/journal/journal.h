@@ -58,9 +58,10 @@ struct journal_frame {
 	uint64_t position; /* given back */
 };
 /*
- * Appends the frames, all or none, in one system call where it can be. ERR_CONFLICT when the stream's end is not
+ * Appends the frames, all or none, in one system call where it can be (a crash may keep the first few of them: what must stay together is one frame). ERR_CONFLICT when the stream's end is not
  * expected_end any more (shared writers: journal_refresh, catch up, try again). ERR_FULL, ERR_IO: nothing was appended and
- * the stream has rolled, or will at the next append.
+ * the stream has rolled, or will at the next append (where several write and not even the roll could be written, the first of several frames may
+ * turn up all the same, as after a crash).
  */
 MUST_CHECK int journal_append(struct journal *j, uint64_t expected_end, struct journal_frame *frames, size_t n);
 

@@ -343,12 +343,12 @@ static int scan_frame(void *arg, const struct frame_at *f)
 /* What lies between a file and the one before it and is in neither: nothing, or a file that is missing. */
 static void report_gap(struct journal *j, size_t i)
 {
-	const struct segment *before, *s = j->segments[i];
+	uint64_t cut, first = j->segments[i]->head.first;
 
-	if (i == 0 || s->cut == NO_CUT)
+	if (i == 0 || !chain_gap(j, i - 1))
 		return;
-	before = j->segments[i - 1];
-	damage_report(j, before->head.limit, s->cut < s->head.first ? s->cut : s->head.first);
+	cut = j->segments[i - 1]->cut_behind;
+	damage_report(j, j->segments[i - 1]->head.limit, cut < first ? cut : first);
 }
 
 static int scan_segment(struct journal *j, size_t i, uint64_t from, const struct scan *s, uint64_t *next)

@@ -58,7 +58,7 @@ static int was_durable(struct journal *j, size_t i, uint64_t position, bool *yes
 	int r = ERR_OK;
 
 	*yes = j->durable > position;
-	if (!*yes)
+	if (!*yes && position < j->segments[i]->end)
 		r = marked_in(j, j->segments[i], segment_offset(j->segments[i], position), position, yes);
 	for (size_t k = i + 1; k < j->n && r == ERR_OK && !*yes; k++) {
 		struct segment *s = j->segments[k];
@@ -140,8 +140,10 @@ static int tail_segment(struct journal *j, size_t i, uint64_t *p, bool *ended)
 		}
 		if (r == ERR_OK && !s->end_stated)
 			r = nothing_behind(j, s, *p, &nothing);
-		if (r == ERR_OK && nothing)
+		if (r == ERR_OK && nothing) {
+			s->end = *p;
 			return ERR_OK;
+		}
 		if (r == ERR_OK)
 			r = was_durable(j, i, *p, &durable);
 		if (r != ERR_OK)
@@ -153,6 +155,26 @@ static int tail_segment(struct journal *j, size_t i, uint64_t *p, bool *ended)
 		r = skip_damage(j, s, &f, p);
 	}
 	return r;
+}
+
+bool chain_gap(const struct journal *j, size_t i)
+{
+	return j->segments[i]->cut_behind != NO_CUT && j->segments[i]->cut_behind > j->segments[i]->head.limit;
+}
+
+/* S19 or S11: the file behind segment i is missing. Was it ever durable? */
+static int gap_behind(struct journal *j, size_t i, bool *ended)
+{
+	bool durable;
+	int r;
+
+	if (!chain_gap(j, i))
+		return ERR_OK;
+	r = was_durable(j, i, j->segments[i]->head.limit, &durable);
+	if (r != ERR_OK || durable)
+		return r;
+	*ended = true;
+	return end_here(j, i, j->segments[i]->end);
 }
 
 int recover_tail(struct journal *j, uint64_t from)
@@ -167,12 +189,17 @@ int recover_tail(struct journal *j, uint64_t from)
 		return ERR_NOT_FOUND;
 	if (j->head != NULL)
 		j->head->end = j->head->head.limit;
-	for (i = chain_find(j, from); i < j->n && r == ERR_OK && !ended; i++) {
+	i = chain_find(j, from);
+	if (i > 0 && from <= j->segments[i - 1]->head.limit)
+		r = gap_behind(j, i - 1, &ended);
+	for (; i < j->n && r == ERR_OK && !ended; i++) {
 		struct segment *s = j->segments[i];
 		uint64_t p = from > s->head.first ? from : s->head.first;
 
 		if (s->head.type == SEGMENT_PLAIN && !s->damaged)
 			r = tail_segment(j, i, &p, &ended);
+		if (r == ERR_OK && !ended)
+			r = gap_behind(j, i, &ended);
 	}
 	window_drop(j);
 	if (r == ERR_OK && !ended) {
@@ -194,31 +221,38 @@ static int rewrite_chunk(struct segment *s, uint64_t from, size_t n, uint8_t *p)
 	return r == ERR_OK ? s->object->backend->ops->append(s->object, segment_offset(s, from), &iov, 1, &done) : r;
 }
 
-int recover_rewrite(struct journal *j)
+/* The octets of s in [from, to). */
+static int rewrite_segment(struct journal *j, struct segment *s, uint64_t from, uint64_t to)
 {
 	uint8_t *p = mem_new(CHUNK);
-	uint64_t from = j->durable;
+	int r;
+
+	object_unref(s->object);
+	s->object = NULL;
+	r = segment_open(j, s, true);
+	while (r == ERR_OK && from < to) {
+		size_t n = to - from < CHUNK ? (size_t)(to - from) : CHUNK;
+
+		r = rewrite_chunk(s, from, n, p);
+		from += n;
+	}
+	s->dirty = true;
+	free(p);
+	return r;
+}
+
+int recover_rewrite(struct journal *j)
+{
 	int r = ERR_OK;
 
-	while (r == ERR_OK && from < j->end) {
-		size_t i = chain_find(j, from);
-		struct segment *s = i < j->n ? j->segments[i] : NULL;
+	for (size_t i = chain_find(j, j->durable); i < j->n && j->segments[i]->head.first < j->floor && r == ERR_OK; i++) {
+		struct segment *s = j->segments[i];
+		uint64_t from = j->durable > s->head.first ? j->durable : s->head.first;
 
-		if (s == NULL)
-			break;
-		if (from < s->head.first)
-			from = s->head.first;
-		if (s->head.type != SEGMENT_PLAIN || s->damaged) {
-			from = s->end;
-			continue;
-		}
-		r = segment_open(j, s, true);
-		if (r == ERR_OK)
-			r = rewrite_chunk(s, from, s->end - from < CHUNK ? (size_t)(s->end - from) : CHUNK, p);
-		s->dirty = true;
-		from += s->end - from < CHUNK ? s->end - from : CHUNK;
+		if (s->head.type == SEGMENT_PLAIN && !s->damaged && s->end > from)
+			r = rewrite_segment(j, s, from, s->end < j->floor ? s->end : j->floor);
 	}
-	free(p);
+	j->rewrite = r != ERR_OK;
 	return r;
 }
 
@@ -267,18 +301,28 @@ static int next_begun(struct journal *j, bool *yes)
 	return r;
 }
 
-int chain_reload(struct journal *j)
+int chain_reload_raw(struct journal *j)
 {
-	uint64_t end = j->end;
 	int r = chain_load(j, NULL, NULL);
 
 	if (r == ERR_OK)
 		r = recover_tail(j, resume_at(j));
 	if (r != ERR_OK)
 		j->serial = 0;
-	/* An owner's frames behind a failed flush are gone, though the roll that says so could not be written yet. */
-	if (r == ERR_OK && j->cut_back && j->o.role == JOURNAL_OWNER)
+	return r;
+}
+
+int chain_reload(struct journal *j)
+{
+	uint64_t end = j->end;
+	bool torn = j->torn;
+	int r = chain_reload_raw(j);
+
+	/* What stands behind an owner's end is of a failed append or flush, and waits to be cut away. */
+	if (r == ERR_OK && j->o.role == JOURNAL_OWNER && (torn || j->cut_back)) {
 		chain_clip(j, end);
+		j->torn = true;
+	}
 	return r;
 }
 
