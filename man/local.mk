@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: ISC
 dist_man_MANS += man/postrider-journal.5
 dist_man_MANS += man/smtpd.8 man/sendmail.1
+dist_man_MANS += man/imapd.8
