@@ -32,7 +32,7 @@ static int keyword_bit(struct adoption *a, struct view name)
 	for (unsigned i = a->s->st->nkeywords; bit < 0 && i < a->keywords; i++)
 		if (view_ieq(buf_view(&a->names[i]), name))
 			bit = (int)i;
-	if (bit >= 0 || a->keywords == MAIL_KEYWORDS_MAX || name.n > MAIL_KEYWORD_LENGTH_MAX)
+	if (bit >= 0 || a->keywords == MAIL_KEYWORDS_MAX || !state_keyword_valid(name))
 		return bit;
 	BATCH_ADD(a->batch, keyword, .bit = a->keywords, .name = name);
 	buf_init(&a->names[a->keywords], MAIL_KEYWORD_LENGTH_MAX);

@@ -116,7 +116,6 @@ static void rename_one(struct state *st, struct mailbox *m, struct view from, st
 	place(st, m);
 }
 
-/* The writer made sure that no new name is taken. */
 static bool apply_rename(struct state *st, uint64_t at, struct view v)
 {
 	struct record_rename r;
@@ -125,7 +124,9 @@ static bool apply_rename(struct state *st, uint64_t at, struct view v)
 		return false;
 	struct mailbox *m = state_by_name(st, r.from);
 	struct view prefix = r.to;
-	if (!m || (m && view_starts(r.to, r.from) && r.to.n > r.from.n && r.to.p[r.from.n] == MAILBOX_SEPARATOR))
+	if (!m || (view_starts(r.to, r.from) && r.to.n > r.from.n && r.to.p[r.from.n] == MAILBOX_SEPARATOR))
+		return false;
+	if (state_children_fit(st, r.from, r.to) != ERR_OK)
 		return false;
 	rename_one(st, m, r.from, prefix);
 	size_t i = 0;
@@ -180,8 +181,8 @@ static bool apply_keyword(struct state *st, uint64_t at, struct view v)
 {
 	struct record_keyword r;
 	(void)at;
-	if (!record_get_keyword(v, &r) || r.bit >= MAIL_KEYWORDS_MAX || r.bit != st->nkeywords || r.name.n == 0 ||
-		r.name.n > MAIL_KEYWORD_LENGTH_MAX || state_keyword(st, r.name) >= 0)
+	if (!record_get_keyword(v, &r) || r.bit >= MAIL_KEYWORDS_MAX || r.bit != st->nkeywords ||
+		!state_keyword_valid(r.name) || state_keyword(st, r.name) >= 0)
 		return false;
 	st->keywords[st->nkeywords++] = mem_str(r.name);
 	st->changes++;

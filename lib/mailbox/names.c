@@ -141,25 +141,6 @@ struct renaming {
 	struct view from, to;
 };
 
-/* Are the new names of the children short enough, and free? */
-static int check_children(const struct store *s, const struct renaming *r)
-{
-	struct mailbox *m;
-	size_t i = 0;
-	while ((m = state_next_child(s->st, r->from, &i))) {
-		struct buf name;
-		buf_init(&name, MAILBOX_NAME_MAX);
-		buf_addv(&name, r->to);
-		buf_addv(&name, view_skip(view_of(m->name), r->from.n));
-		bool valid = buf_ok(&name) && mailbox_name_valid(buf_view(&name));
-		bool taken = valid && state_by_name(s->st, buf_view(&name));
-		buf_fini(&name);
-		if (!valid || taken)
-			return valid ? ERR_EXISTS : ERR_INVALID;
-	}
-	return ERR_OK;
-}
-
 /* The messages go to a new mailbox; INBOX and what is below it stay. */
 static int rename_inbox(struct store *s, const struct renaming *r, struct batch *b)
 {
@@ -182,7 +163,7 @@ static int rename_inbox(struct store *s, const struct renaming *r, struct batch 
 static int rename_other(struct store *s, const struct renaming *r, struct batch *b)
 {
 	unsigned count = 0;
-	int err = check_children(s, r);
+	int err = state_children_fit(s->st, r->from, r->to);
 	if (err != ERR_OK)
 		return err;
 	for (size_t i = 0; i < r->to.n; i++)
@@ -259,8 +240,8 @@ int store_keyword_find(const struct store *s, struct view name) { return state_k
 static int build_keyword(struct store *s, void *request, struct batch *b)
 {
 	const struct view *name = request;
-	if (name->n == 0 || name->n > MAIL_KEYWORD_LENGTH_MAX)
-		return name->n ? ERR_TOO_BIG : ERR_INVALID;
+	if (!state_keyword_valid(*name))
+		return name->n > MAIL_KEYWORD_LENGTH_MAX ? ERR_TOO_BIG : ERR_INVALID;
 	if (state_keyword(s->st, *name) >= 0)
 		return ERR_OK;
 	if (s->st->nkeywords == MAIL_KEYWORDS_MAX)

@@ -89,6 +89,14 @@ int state_keyword(const struct state *st, struct view name)
 	return -1;
 }
 
+bool state_keyword_valid(struct view name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		if ((uint8_t)name.p[i] <= ' ' || name.p[i] == 0x7f)
+			return false;
+	return name.n > 0 && name.n <= MAIL_KEYWORD_LENGTH_MAX;
+}
+
 size_t state_subscription_at(const struct state *st, struct view name, bool *found)
 {
 	size_t i = 0;
@@ -115,6 +123,24 @@ struct mailbox *state_next_child(const struct state *st, struct view name, size_
 			return m;
 	}
 	return NULL;
+}
+
+int state_children_fit(const struct state *st, struct view from, struct view to)
+{
+	struct mailbox *m;
+	size_t i = 0;
+	while ((m = state_next_child(st, from, &i))) {
+		struct buf name;
+		buf_init(&name, MAILBOX_NAME_MAX);
+		buf_addv(&name, to);
+		buf_addv(&name, view_skip(view_of(m->name), from.n));
+		bool valid = buf_ok(&name) && mailbox_name_valid(buf_view(&name));
+		bool taken = valid && state_by_name(st, buf_view(&name));
+		buf_fini(&name);
+		if (!valid || taken)
+			return valid ? ERR_EXISTS : ERR_INVALID;
+	}
+	return ERR_OK;
 }
 
 size_t mailbox_lower(const struct mailbox *m, uint32_t uid)

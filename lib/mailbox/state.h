@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "base/map.h"
 #include "base/view.h"
 #include "mailbox/flags.h"
@@ -82,10 +83,15 @@ size_t state_name_at(const struct state *st, struct view name, bool *found);
 struct mailbox *state_by_name(const struct state *st, struct view name); /* NULL: none */
 struct mailbox *state_by_id(const struct state *st, uint64_t id);
 int state_keyword(const struct state *st, struct view name); /* -1: none */
+/* No controls, no blanks, not empty, not over MAIL_KEYWORD_LENGTH_MAX. */
+bool state_keyword_valid(struct view name);
 /* The index of a subscription, or where it would stand. */
 size_t state_subscription_at(const struct state *st, struct view name, bool *found);
 /* Walks the mailboxes below name ("name/…"): start with *i = 0. */
 struct mailbox *state_next_child(const struct state *st, struct view name, size_t *i);
+
+/* Are the names that the children would get by this renaming valid (else ERR_INVALID) and free (else ERR_EXISTS)? */
+MUST_CHECK int state_children_fit(const struct state *st, struct view from, struct view to);
 
 /* The first message with this UID or a higher one: an index, n when there is none. */
 size_t mailbox_lower(const struct mailbox *m, uint32_t uid);
