@@ -10,6 +10,7 @@ include tests/unit/conf/local.mk
 include tests/unit/table/local.mk
 include tests/unit/ipc/local.mk
 include tests/unit/tls/local.mk
+include tests/unit/keyd/local.mk
 include tests/unit/journal/local.mk
 include tests/unit/mailbox/local.mk
 include tests/unit/qmgr/local.mk
