@@ -39,6 +39,7 @@ static int replay_one(void *arg, const struct journal_record *r)
 	struct replay *p = arg;
 	if (r->kind == RECORD_checkpoint)
 		note_checkpoint(p->s, r);
+	p->s->last = r->position;
 	if (!state_apply(p->s->st, r->kind, r->position, r->payload, p->load))
 		log_warn("mailbox_record_refused", LU("position", r->position), LU("kind", r->kind));
 	return ERR_OK;
@@ -74,13 +75,20 @@ int store_reload(struct store *s)
 	return replay(s, journal_start(s->journal), true);
 }
 
+/* False after another process' failed flush took with it what this one had applied already. */
+static bool still_there(struct store *s)
+{
+	struct journal_record r;
+	return s->last < journal_start(s->journal) || journal_read(s->journal, s->last, &r) == ERR_OK;
+}
+
 int store_catch_up(struct store *s)
 {
 	int err = journal_refresh(s->journal);
 	uint64_t end = journal_end(s->journal);
 	if (err != ERR_OK || end == s->next)
 		return err;
-	err = end < s->next ? store_reload(s) : replay(s, s->next, false);
+	err = end < s->next || !still_there(s) ? store_reload(s) : replay(s, s->next, false);
 	store_changed(s);
 	return err;
 }
@@ -94,6 +102,7 @@ static void apply_batch(struct store *s, const struct batch *b)
 		if (f->kind == RECORD_checkpoint)
 			note_checkpoint(s, &r);
 		INVARIANT(state_apply(s->st, f->kind, f->position, f->parts[0], false));
+		s->last = f->position;
 	}
 	s->next = journal_end(s->journal);
 	store_changed(s);

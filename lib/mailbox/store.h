@@ -24,6 +24,7 @@ struct store {
 	struct journal *incoming; /* NULL: there is none yet */
 	struct state *st;
 	uint64_t next;              /* the journal is applied up to here */
+	uint64_t last;              /* the position of the record that was applied last */
 	uint64_t checkpoint;        /* where the last one begins, or STORE_NO_CHECKPOINT */
 	uint64_t checkpoint_octets; /* its length */
 	uint64_t message_max, tidy_least, incoming_least;

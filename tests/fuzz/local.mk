@@ -25,6 +25,7 @@ tests_fuzz_smtp_scan_LDADD = $(L_PROTO)
 check_PROGRAMS += tests/fuzz/sign
 tests_fuzz_sign_SOURCES = tests/fuzz/sign.c tests/fuzz/run.c
 tests_fuzz_sign_LDADD = libtls.a $(L_EVENT) $(OPENSSL_LIBS)
+
 check_PROGRAMS += tests/fuzz/records
 tests_fuzz_records_SOURCES = tests/fuzz/records.c tests/fuzz/run.c
 tests_fuzz_records_LDADD = $(L_MAILBOX)
