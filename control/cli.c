@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: ISC */
+#include "cli.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "sys/file.h"
+
+#define CONF_MAX (1u << 20)
+#define ANSWER_MS 60000
+
+int cli_fail(int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fputs("postrider: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return code;
+}
+
+int cli_conf(struct cli *c)
+{
+	struct buf text, why;
+	int code = EXIT_OK, err;
+
+	buf_init(&text, CONF_MAX);
+	buf_init(&why, CONF_MAX);
+	c->conf = conf_new();
+	err = file_slurp(AT_FDCWD, c->file, &text);
+	if (err) {
+		code = cli_fail(EXIT_CONFIG, "%s: cannot be read: %s; name another with -c", c->file, err_text(err));
+	} else if (conf_read(c->conf, c->file, buf_view(&text), &why) != ERR_OK || conf_check(c->conf, &why) != ERR_OK) {
+		fputs(buf_str(&why), stderr);
+		code = EXIT_CONFIG;
+	}
+	buf_fini(&text);
+	buf_fini(&why);
+	return code;
+}
+
+char *cli_run_path(const struct cli *c, const char *name)
+{
+	struct buf b;
+	char *s;
+
+	buf_init(&b, 4200);
+	buf_printf(&b, "%s/%s", conf_str(c->conf, PARAM_DIRECTORY_RUN), name);
+	s = mem_str(buf_view(&b));
+	buf_fini(&b);
+	return s;
+}
+
+/* ---- the control sockets ---- */
+
+static void explain_connect(const struct cli *c, const char *path, int err)
+{
+	if (err == ERR_NOT_FOUND || err == ERR_LOST)
+		(void)cli_fail(0, "nobody answers at %s: the suite is not running; start it with: postrider -c %s start", path, c->file);
+	else if (err == ERR_DENIED)
+		(void)cli_fail(0, "%s: not permitted; be root, or in the group that control_group names", path);
+	else
+		(void)cli_fail(0, "%s: %s; is the suite running (postrider -c %s status)?", path, err_text(err), c->file);
+}
+
+struct ipc_client *cli_connect(const struct cli *c, const char *sock, enum ipc_role peer)
+{
+	struct ipc_client *client = NULL;
+	char *path = cli_run_path(c, sock);
+	int err = ipc_client_open(path, peer, &client);
+
+	if (err)
+		explain_connect(c, path, err);
+	free(path);
+	return err ? NULL : client;
+}
+
+static int talk_failed(int err)
+{
+	switch (err) {
+	case ERR_TIMEOUT:
+		return cli_fail(EXIT_LATER, "no answer within a minute; see the log");
+	case ERR_PROTOCOL:
+		return cli_fail(EXIT_UNAVAILABLE, "the running suite is of another version, or refuses you; restart it after an upgrade");
+	case ERR_TOO_BIG:
+		return cli_fail(EXIT_DATA, "what you gave is longer than can be");
+	case ERR_LOST:
+	case ERR_END:
+		return cli_fail(EXIT_UNAVAILABLE, "the connection was closed: you may not (be root, or in control_group), or the process ended (see the log)");
+	default:
+		return cli_fail(EXIT_UNAVAILABLE, "the connection failed: %s", err_text(err));
+	}
+}
+
+int cli_receive(struct ipc_client *client, enum ipc_kind *kind, const void **m)
+{
+	int err = ipc_client_receive(client, kind, m, ANSWER_MS);
+
+	return err ? talk_failed(err) : EXIT_OK;
+}
+
+int cli_send(struct ipc_client *client, enum ipc_kind kind, const void *m)
+{
+	int err = ipc_client_send(client, kind, m);
+
+	return err ? talk_failed(err) : EXIT_OK;
+}
+
+int cli_done(const struct ipc_control_done *done, const char *what)
+{
+	if (done->outcome == IPC_DONE)
+		return EXIT_OK;
+	fflush(stdout);
+	fprintf(stderr, "postrider: %s%s", what, *what ? ": " : "");
+	text_print(stderr, done->text);
+	fputc('\n', stderr);
+	return done->outcome == IPC_LATER ? EXIT_LATER : EXIT_FAILED;
+}
+
+/* ---- output ---- */
+
+void json_string(FILE *f, struct view v)
+{
+	fputc('"', f);
+	for (size_t i = 0; i < v.n; i++) {
+		unsigned char ch = (unsigned char)v.p[i];
+
+		if (ch == '"' || ch == '\\')
+			fprintf(f, "\\%c", ch);
+		else if (ch < 0x20 || ch == 0x7f)
+			fprintf(f, "\\u%04x", ch);
+		else
+			fputc(ch, f);
+	}
+	fputc('"', f);
+}
+
+void text_print(FILE *f, struct view v)
+{
+	for (size_t i = 0; i < v.n; i++) {
+		unsigned char ch = (unsigned char)v.p[i];
+
+		if (ch < 0x20 || ch == 0x7f)
+			fprintf(f, "\\x%02x", ch);
+		else
+			fputc(ch, f);
+	}
+}
+
+void rows_add(struct rows *r, struct view name, struct view detail, uint32_t uid, bool disabled)
+{
+	if (r->n == r->room) {
+		r->room = r->room ? r->room * 2 : 64;
+		r->v = mem_resize(r->v, r->room * sizeof(*r->v));
+	}
+	r->v[r->n++] = (struct row){ .name = mem_str(name), .detail = mem_str(detail), .uid = uid, .disabled = disabled };
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct row *)a)->name, ((const struct row *)b)->name);
+}
+
+void rows_sort(struct rows *r)
+{
+	if (r->n)
+		qsort(r->v, r->n, sizeof(*r->v), by_name);
+}
+
+void rows_free(struct rows *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		free(r->v[i].name);
+		free(r->v[i].detail);
+	}
+	free(r->v);
+	*r = (struct rows){ 0 };
+}
