@@ -44,7 +44,7 @@ struct state *spool_state(const struct spool *s);
 /* Takes the payload. fn (may be NULL) is called later, never from within. */
 void spool_append(struct spool *s, uint16_t kind, struct view payload_taken, bool keep, void (*fn)(void *arg, struct spool_entry *e, int err),
 	void *arg);
-/* Nothing waits and nothing is under way. */
+/* Nothing waits and nothing is under way, in the pool neither: before spool_close it must be so. */
 bool spool_idle(const struct spool *s);
 
 /* The message whose number this is, from its record (or a result's notice). The views are valid until the next call. */
