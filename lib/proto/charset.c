@@ -73,13 +73,39 @@ void utf8_put(struct buf *b, uint32_t c)
 	buf_add(b, s, n);
 }
 
-/* The run of ASCII at the front. */
+#define EACH_OCTET(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* The run of ASCII at the front, eight octets at a time: searches spend their time here. */
 static size_t ascii_run(struct view v)
 {
 	size_t i = 0;
+	for (uint64_t x; i + 8 <= v.n; i += 8) {
+		memcpy(&x, v.p + i, 8);
+		if (x & EACH_OCTET(0x80))
+			break;
+	}
 	while (i < v.n && (unsigned char)v.p[i] < 0x80)
 		i++;
 	return i;
+}
+
+bool ascii_only(struct view v)
+{
+	return ascii_run(v) == v.n;
+}
+
+/* n octets of ASCII in lower case, eight at a time: 0x80 - 'A' and 0x80 - ('Z' + 1) carry into the top bit of each octet. */
+static void ascii_fold(char *to, const char *from, size_t n)
+{
+	size_t i = 0;
+	for (uint64_t x; i + 8 <= n; i += 8) {
+		memcpy(&x, from + i, 8);
+		uint64_t upper = (x + EACH_OCTET(0x3f)) & ~(x + EACH_OCTET(0x25)) & EACH_OCTET(0x80);
+		x |= upper >> 2;
+		memcpy(to + i, &x, 8);
+	}
+	for (; i < n; i++)
+		to[i] = ascii_lower(from[i]);
 }
 
 bool utf8_ok(struct view v)
@@ -282,10 +308,10 @@ void utf8_fold(struct buf *out, struct view v)
 	while (v.n > 0) {
 		size_t n = ascii_run(v);
 		char *p = n ? buf_room(out, n) : NULL;
-		for (size_t i = 0; p && i < n; i++)
-			p[i] = ascii_lower(v.p[i]);
-		if (p)
+		if (p) {
+			ascii_fold(p, v.p, n);
 			buf_commit(out, n);
+		}
 		v = view_skip(v, n);
 		if (v.n == 0)
 			return;

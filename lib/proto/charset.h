@@ -19,6 +19,7 @@
 uint32_t utf8_get(struct view v, size_t *n);
 void utf8_put(struct buf *b, uint32_t c);
 bool utf8_ok(struct view v);
+bool ascii_only(struct view v);
 /* How many octets at the end of v begin a sequence that v cuts off (0 to 3). */
 size_t utf8_cut_tail(struct view v);
 

@@ -208,6 +208,11 @@ static void qp_piece(struct text_decoder *d, struct view piece, bool last)
 
 void text_decode(struct text_decoder *d, struct view piece, bool last, struct buf *out)
 {
+	/* What most mail is needs no more than to be passed on. */
+	if ((d->encoding == MIME_IDENTITY || d->encoding == MIME_UNKNOWN) && buf_len(&d->octets) == 0 && ascii_only(piece)) {
+		buf_addv(out, piece);
+		return;
+	}
 	if (d->encoding == MIME_BASE64)
 		base64_piece(d, piece);
 	else if (d->encoding == MIME_QUOTED_PRINTABLE)

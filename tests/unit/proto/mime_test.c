@@ -201,6 +201,25 @@ static void decodes_words(void **state)
 	}
 }
 
+static void folds_case(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{ "@AZ[`az{ The QUICK brown FOX 0123456789", "@az[`az{ the quick brown fox 0123456789" },
+		{ "\xc3\x84\xc3\x96\xc3\x9c STRASSE \xc3\x9f", "\xc3\xa4\xc3\xb6\xc3\xbc strasse \xc3\x9f" },
+		{ "\xce\xa3\xcf\x82 \xd0\x96 \xc5\xb8", "\xcf\x83\xcf\x83 \xd0\xb6 \xc3\xbf" },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf b;
+		buf_init(&b, 1000);
+		utf8_fold(&b, view_of(rows[i].in));
+		assert_view(buf_view(&b), rows[i].out);
+		buf_fini(&b);
+	}
+}
+
 /* M08: a million words. */
 static void bounds_words(void **state)
 {
@@ -230,6 +249,7 @@ int main(void)
 		cmocka_unit_test(bounds_parameters),
 		cmocka_unit_test(bare_cr_ends_nothing),
 		cmocka_unit_test(decodes_words),
+		cmocka_unit_test(folds_case),
 		cmocka_unit_test(bounds_words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
