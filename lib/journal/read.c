@@ -387,6 +387,20 @@ int journal_scan(struct journal *j, uint64_t from, int (*fn)(void *arg, const st
 	return ERR_OK;
 }
 
+/* As segment_seek, but damage before the frame that is asked for does not hide it. */
+static int seek_past_damage(struct journal *j, struct segment *s, uint64_t position, uint64_t *offset)
+{
+	struct frame_at f;
+	int r = segment_seek(j, s, position, offset);
+
+	if (r != ERR_OK || s->head.type == SEGMENT_PLAIN || *offset >= segment_stop(s))
+		return r;
+	r = frame_look(j, s, *offset, segment_stop(s), true, &f);
+	if (r == ERR_OK && f.state == FRAME_BAD)
+		r = frame_resync(j, s, *offset, segment_stop(s), position, true, offset);
+	return r;
+}
+
 /* The head of the frame at position, at *offset of *s. */
 static int frame_find(struct journal *j, uint64_t position, struct segment **s, uint64_t *offset)
 {
@@ -397,7 +411,7 @@ static int frame_find(struct journal *j, uint64_t position, struct segment **s, 
 	*s = j->segments[i];
 	if ((*s)->damaged)
 		return ERR_DAMAGED;
-	return segment_seek(j, *s, position, offset);
+	return seek_past_damage(j, *s, position, offset);
 }
 
 static int read_once(struct journal *j, uint64_t position, struct journal_record *rec)
@@ -440,6 +454,8 @@ static int read_part_once(struct journal *j, uint64_t position, uint64_t offset,
 	size_t got;
 	int r = frame_find(j, position, &s, &at);
 
+	if (r == ERR_OK && at >= segment_stop(s))
+		return ERR_NOT_FOUND;
 	if (r == ERR_OK)
 		r = segment_open(j, s, false);
 	if (r == ERR_OK)

@@ -40,6 +40,25 @@ static void remove_name(const struct home *h, const char *name, void *arg)
 
 void home_empty(const struct home *h) { each_name(h, remove_name, NULL); }
 
+static const char *wanted;
+static char found[256];
+
+static void find_name(const struct home *h, const char *name, void *arg)
+{
+	(void)h;
+	(void)arg;
+	if (found[0] == '\0' && strstr(name, wanted) != NULL)
+		(void)snprintf(found, sizeof(found), "%s", name);
+}
+
+const char *home_first_name(const struct home *h, const char *part)
+{
+	wanted = part;
+	found[0] = '\0';
+	each_name(h, find_name, NULL);
+	return found;
+}
+
 void home_remove(struct home *h)
 {
 	home_empty(h);
@@ -85,7 +104,8 @@ int home_free(void **state)
 
 struct journal *home_open(struct home *h, enum journal_role role, uint64_t segment_size)
 {
-	struct journal_options o = { .role = role, .segment_size = segment_size, .create = role != JOURNAL_READER };
+	struct journal_options o = { .role = role, .segment_size = segment_size, .frame_max = segment_size == 4096 ? 65536 : 0,
+		.create = role != JOURNAL_READER };
 	struct journal *j;
 
 	assert_int_equal(journal_open(h->fd, &o, &j), ERR_OK);

@@ -26,6 +26,8 @@ struct home home_make(void);
 void home_remove(struct home *h);
 /* Removes the files in it. */
 void home_empty(const struct home *h);
+/* The first name in it that holds this text, or "". Valid until the next call. */
+const char *home_first_name(const struct home *h, const char *part);
 void home_copy(const struct home *from, const struct home *to);
 
 /* Opens (creating, unless as a reader) with segments of this size (0: the default) and small frames; fails the test when it cannot. */

@@ -9,3 +9,8 @@ tests_unit_journal_journal_test_LDADD = $(L_JOURNAL) $(TEST_LIBS)
 tests_unit_journal_power_test_SOURCES = tests/unit/journal/power_test.c $(JOURNAL_DISK)
 tests_unit_journal_power_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_journal_power_test_LDADD = $(L_JOURNAL) $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/journal/damage_test
+tests_unit_journal_damage_test_SOURCES = tests/unit/journal/damage_test.c $(JOURNAL_HELP)
+tests_unit_journal_damage_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_unit_journal_damage_test_LDADD = $(L_JOURNAL) $(TEST_LIBS)
