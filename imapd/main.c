@@ -9,8 +9,9 @@
 #include "log/log.h"
 #include "sys/file.h"
 
-#define LINGER_MS 30000  /* without sessions, for the next one to find the store open */
-#define TIDY_MS 200      /* between slices of housekeeping */
+#define LINGER_MS 30000    /* without sessions, for the next one to find the store open */
+#define TIDY_MS 200        /* between slices of housekeeping */
+#define TIDY_BUSY_MS 60000 /* the same, while sessions are served */
 #define FLUSH_THREADS 1
 
 /* The daemon's one context. */
@@ -36,17 +37,17 @@ static void on_linger(void *arg)
 		leave(c);
 }
 
-/* A slice of housekeeping while nobody is served. */
+/* A slice of housekeeping: one after the other when nobody is served, now and then for a client that never leaves. */
 static void on_tidy(void *arg)
 {
 	struct context *c = arg;
 	bool more = false;
-	if (c->imapd.count > 0)
-		return;
 	int err = store_tidy(c->imapd.store, &more);
 	if (err != ERR_OK)
 		log_warn("store_tidy_failed", LERR("error", err));
-	else if (more)
+	if (c->imapd.count > 0)
+		timer_set(c->tidy, TIDY_BUSY_MS);
+	else if (err == ERR_OK && more)
 		timer_set(c->tidy, TIDY_MS);
 }
 
@@ -58,6 +59,7 @@ static void on_count(void *arg, unsigned count)
 		log_warn("session_count_not_sent");
 	if (count > 0) {
 		timer_stop(c->linger);
+		timer_set(c->tidy, TIDY_BUSY_MS);
 		return;
 	}
 	timer_set(c->linger, c->stopping ? 0 : LINGER_MS);
