@@ -107,7 +107,7 @@ static void refused(struct session *s)
 	if (s->login_errors < LOGIN_DELAYS)
 		s->login_errors++;
 	not_logged_in(s, &wrong);
-	s->delay += s->login_errors * LOGIN_DELAY;
+	s->delay += (s->login_errors - 1) * LOGIN_DELAY;
 }
 
 static void challenge(struct session *s, struct view text)

@@ -29,7 +29,7 @@ enum {
 	/* Errors of a session that cost nothing but are answered; from here on each answer waits longer. */
 	ERRORS_FREE = 10,
 	ERROR_DELAY = 100,  /* ms more for each error beyond */
-	LOGIN_DELAY = 1000, /* ms for each refused log-in of the session, up to four times */
+	LOGIN_DELAY = 1000, /* ms more for each refused log-in of the session after the first, up to four (auth waits too) */
 	RCPTS_ASKED = 64,   /* recipients of one transaction that lookup is asked about at a time */
 	/* A sender is given this long, in ms, before its data rate is looked at. */
 	RATE_GRACE = 30000,
