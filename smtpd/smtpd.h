@@ -28,6 +28,8 @@ struct smtpd {
 	struct users *users;
 	struct timer *sweep;
 	bool full;              /* not accepting: too many clients */
+	uint8_t random[1024];   /* octets of the kernel's, of which this many were not given out yet */
+	size_t random_left;
 };
 
 struct client {
