@@ -9,7 +9,9 @@
 #include "base/mem.h"
 #include "log/log.h"
 
-#define MERGE_AT (4u * 1024 * 1024)
+#define MERGE_AT (4u * 1024 * 1024) /* octets of records; then at once */
+#define MERGE_IDLE (256u * 1024)    /* then when nothing was changed for a while */
+#define IDLE_MS 5000
 #define HASHERS 2
 
 static void merge_run(void *arg)
@@ -37,33 +39,39 @@ static const struct base_engine *engine_of(const struct accounts *a)
 	return base_engine_of(conf_text(a->d->conf, PARAM_TABLE_TYPE));
 }
 
-void accounts_merge_if_due(struct accounts *a)
+static void merge_begin(struct accounts *a)
 {
-	int err;
+	int err = table_merge_begin(a->w, engine_of(a), &a->merge);
 
-	if (a->merge || table_delta_size(a->w) < a->merged_size + MERGE_AT)
-		return;
-	err = table_merge_begin(a->w, engine_of(a), &a->merge);
 	if (!err)
 		pool_submit(a->pool, merge_run, merge_done, a);
 	else
 		log_warn("tables_not_merged", LERR("error", err));
 }
 
-/* At the start there is time: what was changed since the last one becomes part of the base, and the base of the kind that is wanted. */
+void accounts_changed(struct accounts *a)
+{
+	if (!a->merge && table_delta_size(a->w) >= a->merged_size + MERGE_AT)
+		merge_begin(a);
+	timer_set(a->idle, IDLE_MS);
+}
+
+static void on_idle(void *arg)
+{
+	struct accounts *a = arg;
+
+	if (!a->merge && (!table_has_base(a->w) || table_delta_size(a->w) >= a->merged_size + MERGE_IDLE))
+		merge_begin(a);
+}
+
+/* At the start there is time, and nobody waits: the base becomes of the kind that is wanted. */
 static void merge_at_start(struct accounts *a)
 {
-	int err;
-
-	if (!table_other_kind(a->w, engine_of(a)) && table_delta_size(a->w) < MERGE_AT)
-		return;
-	err = table_merge_begin(a->w, engine_of(a), &a->merge);
-	if (err) {
-		log_warn("tables_not_merged", LERR("error", err));
-		return;
-	}
-	merge_run(a);
-	merge_done(a);
+	a->merged_size = DELTA_RECORDS_AT;
+	if (table_other_kind(a->w, engine_of(a)) || table_delta_size(a->w) >= a->merged_size + MERGE_IDLE)
+		merge_begin(a);
+	else if (!table_has_base(a->w) && table_delta_size(a->w) > DELTA_RECORDS_AT)
+		timer_set(a->idle, IDLE_MS);
 }
 
 static int tables_open(struct accounts *a)
@@ -92,6 +100,7 @@ static int start(struct daemon *d)
 	list_init(&a->listings);
 	accounts_jobs_init(a);
 	a->pool = pool_new(d->loop, HASHERS);
+	a->idle = timer_new(d->loop, on_idle, a);
 	err = tables_open(a);
 	if (!err)
 		merge_at_start(a);

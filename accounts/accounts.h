@@ -12,10 +12,12 @@ struct accounts {
 	struct table_writer *w;
 	struct pool *pool;
 	struct list jobs;     /* every change under way */
+	struct list hashing;  /* those whose password is in the pool, in the order of asking */
 	struct list flushing; /* those that wait for the flush */
 	size_t njobs;
 	struct later flush;
 	struct list listings;
+	struct timer *idle; /* since the last change */
 	struct table_merge *merge; /* one that runs */
 	int merge_err;
 	uint64_t merged_size; /* of the delta after the last merge, or after one that failed */
@@ -28,7 +30,7 @@ void accounts_jobs_init(struct accounts *a);
 void accounts_client_gone(struct accounts *a, struct ipc_channel *c);
 ipc_handler_fn accounts_on_domain_list, accounts_on_account_list, accounts_on_alias_list;
 void accounts_listings_gone(struct accounts *a, struct ipc_channel *c);
-/* Begins a merge when the delta has grown enough, or the tables are to be of another kind. */
-void accounts_merge_if_due(struct accounts *a);
+/* Something was changed: begins a merge when the delta has grown enough, or else plans one for when it is quiet. */
+void accounts_changed(struct accounts *a);
 
 #endif

@@ -19,7 +19,7 @@ enum { ADD = 1, PASSWORD = 2, DISABLE = 3, ENABLE = 4, DELETE = 5 };
 
 struct job {
 	struct list all;   /* in accounts.jobs */
-	struct list stage; /* in accounts.flushing */
+	struct list stage; /* in accounts.hashing or accounts.flushing */
 	struct accounts *a;
 	struct ipc_channel *from; /* NULL: gone */
 	uint64_t id;
@@ -30,6 +30,7 @@ struct job {
 	struct view *targets;
 	size_t ntargets;
 	char *password; /* until it is hashed */
+	bool hashed;
 	struct buf hash, scram, why;
 	uint32_t uid;
 	int err;
@@ -136,7 +137,7 @@ static void flush_all(void *arg)
 		return;
 	}
 	tell_lookup(a);
-	accounts_merge_if_due(a);
+	accounts_changed(a);
 }
 
 /* ---- the change ---- */
@@ -208,14 +209,30 @@ static void hash_run(void *arg)
 	j->err = password_store(view_of(j->password), &j->hash, &j->scram);
 }
 
+/* In the order of asking, whichever hash was ready first: the first account of a list becomes the domain's first. */
 static void hash_done(void *arg)
 {
-	struct job *j = arg;
+	struct job *done = arg;
+	struct accounts *a = done->a;
 
-	if (j->err)
-		job_end(j);
-	else
-		job_apply(j);
+	done->hashed = true;
+	LIST_EACH(n, tmp, &a->hashing) {
+		struct job *j = LIST_OF(n, struct job, stage);
+
+		if (!j->hashed)
+			return;
+		list_remove(&j->stage);
+		if (j->err)
+			job_end(j);
+		else
+			job_apply(j);
+	}
+}
+
+static void hash(struct job *j)
+{
+	list_append(&j->a->hashing, &j->stage);
+	pool_submit(j->a->pool, hash_run, hash_done, j);
 }
 
 /* What can be refused is refused before the costly hash. */
@@ -288,7 +305,7 @@ static void on_account_set(void *arg, struct ipc_channel *from, const void *mess
 	if (j->err)
 		job_end(j);
 	else if (j->password)
-		pool_submit(a->pool, hash_run, hash_done, j);
+		hash(j);
 	else
 		job_apply(j);
 }
@@ -335,6 +352,7 @@ const struct ipc_handler accounts_handlers[] = {
 void accounts_jobs_init(struct accounts *a)
 {
 	list_init(&a->jobs);
+	list_init(&a->hashing);
 	list_init(&a->flushing);
 	a->flush = (struct later){ .fn = flush_all, .arg = a };
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* postrider(1): one table of commands, and how a command line finds its row. */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -196,7 +195,6 @@ int main(int argc, char **argv)
 	const struct command *c;
 	int code;
 
-	signal(SIGPIPE, SIG_IGN);
 	l.cli.args = calloc((size_t)argc + 1, sizeof(char *));
 	if (!l.cli.args)
 		return EXIT_FAILED;

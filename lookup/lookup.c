@@ -35,7 +35,10 @@ static void note_fault(struct lookup *l, int err)
 	if (err == l->last_err)
 		return;
 	l->last_err = err;
-	if (err)
+	/* At the very first start accounts makes them in this moment. */
+	if (err == ERR_NOT_FOUND)
+		log_info("tables_not_made_yet");
+	else if (err)
 		log_error("tables_unusable", LS("table", ENTRY_TABLE), LERR("error", err),
 			LS("what_to_do", "see postrider-tables(5); until then senders are asked to try later"));
 	else
@@ -284,7 +287,6 @@ static int start(struct daemon *d)
 	buf_init(&l->body, 400000);
 	buf_init(&l->sealed, 400000 + SEAL_TAG);
 	buf_init(&l->value, BASE_VALUE_MAX);
-	/* At the very first start accounts may not have made the table yet; questions wait for it. */
 	(void)table_ready(l);
 	return ERR_OK;
 }

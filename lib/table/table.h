@@ -58,6 +58,8 @@ MUST_CHECK int table_append(struct table_writer *w, const struct delta_change *c
 MUST_CHECK int table_flush(struct table_writer *w);
 /* Octets of records since the base was built: what the decision to merge asks. */
 uint64_t table_delta_size(const struct table_writer *w);
+/* False while there is only a delta. */
+bool table_has_base(const struct table_writer *w);
 /* True when the base is of another kind than this engine's, so that a merge would convert it. */
 bool table_other_kind(const struct table_writer *w, const struct base_engine *engine);
 

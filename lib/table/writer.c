@@ -126,6 +126,8 @@ int table_flush(struct table_writer *w)
 
 uint64_t table_delta_size(const struct table_writer *w) { return w->t->delta ? w->t->delta->end : 0; }
 
+bool table_has_base(const struct table_writer *w) { return w->t->base != NULL; }
+
 bool table_other_kind(const struct table_writer *w, const struct base_engine *engine)
 {
 	return w->t->engine && !view_eqs(view_of(w->t->engine->suffix), engine->suffix);
