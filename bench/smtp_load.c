@@ -251,7 +251,10 @@ static void on_event(struct session *s, uint32_t events)
 		s->nin += (size_t)n;
 		take(s);
 	} else if (n == 0 || errno != EAGAIN) {
-		load.redials++;
+		if (++load.redials > 1000 + load.acknowledged) {
+			fprintf(stderr, "smtp_load: the server refuses connections\n");
+			exit(1);
+		}
 		drop(s);
 		dial(s);
 	}
