@@ -1,3 +1,6 @@
 # SPDX-License-Identifier: ISC
 noinst_PROGRAMS += bench/smtp_load
 bench_smtp_load_SOURCES = bench/smtp_load.c
+noinst_PROGRAMS += bench/journal_bench
+bench_journal_bench_SOURCES = bench/journal_bench.c
+bench_journal_bench_LDADD = $(L_JOURNAL)

@@ -43,7 +43,18 @@ static int create_stream(struct journal *j)
 	if (!j->o.create || j->o.role == JOURNAL_READER)
 		return ERR_NOT_FOUND;
 	r = roll_locked(j);
-	/* At once, so that a missing first file always means that it was dropped. */
+	if (r != ERR_OK)
+		return r;
+	j->pending_from = j->pending_to = 0;
+	j->floor = j->end;
+	return ERR_OK;
+}
+
+/* A new stream becomes durable at once, so that a missing first file always means that it was dropped. */
+static int finish_creation(struct journal *j)
+{
+	int r = segment_open(j, j->head, true);
+
 	if (r == ERR_OK)
 		r = object_flush(j->head->object);
 	if (r == ERR_OK)
@@ -51,27 +62,35 @@ static int create_stream(struct journal *j)
 	if (r != ERR_OK)
 		return r;
 	j->durable = j->end;
-	j->pending_from = j->pending_to = 0;
 	j->head->entry_durable = true;
+	j->head->dirty = false;
 	return j->backend->ops->mark_put(j->backend, j->durable);
+}
+
+/* Finds the end, and makes what is above the mark fit to be flushed. */
+static int load_tail(struct journal *j)
+{
+	int r = recover_tail(j, j->durable);
+
+	if (r == ERR_OK && j->durable > j->end)
+		j->durable = j->end;
+	j->floor = j->end;
+	return r == ERR_OK && j->o.role != JOURNAL_READER ? recover_rewrite(j) : r;
 }
 
 /* Under the append lock, for a shared writer. */
 static int load_locked(struct journal *j)
 {
+	bool fresh;
 	int r;
 
 	j->durable = j->backend->ops->mark_get(j->backend);
+	fresh = j->durable == 0 && j->o.role != JOURNAL_READER;
 	r = chain_load(j, NULL, NULL);
-	if (r == ERR_OK && j->n == 0)
-		return create_stream(j);
 	if (r == ERR_OK)
-		r = recover_tail(j, j->durable);
-	if (r == ERR_OK && j->durable > j->end)
-		j->durable = j->end;
-	j->floor = j->end;
-	if (r == ERR_OK && j->o.role != JOURNAL_READER)
-		r = recover_rewrite(j);
+		r = j->n == 0 ? create_stream(j) : load_tail(j);
+	if (r == ERR_OK && fresh && j->head != NULL && j->n == 1)
+		r = finish_creation(j);
 	/* Tidying up may fail: what is left over does no harm. */
 	if (r == ERR_OK && j->o.role == JOURNAL_OWNER && remove_losers(j) != ERR_OK)
 		r = chain_reload(j);

@@ -55,14 +55,6 @@ static void payload_of(const struct frame *f, char *p)
 		p[i] = (char)(rng_next(&r) >> 24);
 }
 
-static struct frame *frame_at(struct life *l, uint64_t position, size_t *from)
-{
-	for (; *from < l->n; ++*from)
-		if (l->frames[*from].position == position && l->frames[*from].fate != GONE)
-			return &l->frames[*from];
-	return NULL;
-}
-
 struct check {
 	struct life *l;
 	size_t at; /* in l->frames */
@@ -332,10 +324,9 @@ static void do_flush(struct life *l)
 static bool is_live(void *arg, const struct journal_record *r)
 {
 	struct life *l = arg;
-	size_t from = 0;
-	struct frame *f = frame_at(l, r->position, &from);
+	size_t i = index_of(l, r->position, (uint32_t)r->payload.n, r->payload.p);
 
-	return f == NULL || !f->dead;
+	return i == SIZE_MAX || !l->frames[i].dead;
 }
 
 static void do_compact(struct life *l)
