@@ -285,6 +285,7 @@ static struct session *start_session(struct client *c, int fd)
 	struct session_facts f = {
 		.class = c->class,
 		.settings = &c->smtpd->settings,
+		.budget = &c->smtpd->budget,
 		.id = view_of(c->id),
 		.peer = view_of(c->peer),
 		.tls_offered = !c->class->kernel && keys_server(c->smtpd->d),

@@ -307,6 +307,29 @@ static void end_of_content(struct session *s)
 		s->ended = true;
 }
 
+/* ---- the shared budget ---- */
+
+static void set_held(struct session *s, struct transaction *t, size_t octets)
+{
+	struct session_budget *b = s->facts.budget;
+
+	if (b)
+		b->held = b->held - t->held + octets;
+	t->held = octets;
+}
+
+void content_release(struct session *s, struct transaction *t)
+{
+	set_held(s, t, 0);
+}
+
+static bool budget_spent(const struct session *s)
+{
+	const struct session_budget *b = s->facts.budget;
+
+	return b && b->held > b->max;
+}
+
 /* ---- content on its way ---- */
 
 static void end_of_chunk(struct session *s);
@@ -342,10 +365,11 @@ static void bound_content(struct session *s)
 {
 	struct transaction *t = s->t;
 
-	if (t->failed || smtp_scan_refused(&t->scan) || t->refused) {
-		buf_reset(&t->content);
+	if (t->failed || smtp_scan_refused(&t->scan) || t->refused)
+		buf_fini(&t->content);
+	set_held(s, t, t->content.cap);
+	if (!t->content.cap)
 		return;
-	}
 	if (t->file_open) {
 		if (buf_len(&t->content) >= CONTENT_CHUNK)
 			write_content(s);
@@ -402,6 +426,8 @@ void command_data(struct session *s, struct view arg)
 	static const struct smtp_reply syntax = { 501, "5.5.4", "Syntax: DATA" };
 	const struct smtp_reply *bad = needs_rcpts(s);
 
+	if (!bad && budget_spent(s))
+		bad = &no_space;
 	if (arg.n)
 		bad = &syntax;
 	/* RFC 3030 3. */
@@ -460,6 +486,8 @@ static const struct smtp_reply *chunk_out_of_place(const struct session *s)
 
 	if (s->stage != STAGE_MAIL && s->stage != STAGE_CHUNKS)
 		return &bad_sequence;
+	if (s->stage == STAGE_MAIL && budget_spent(s))
+		return &no_space;
 	return needs_rcpts(s);
 }
 

@@ -47,6 +47,7 @@ struct transaction {
 	struct smtp_scan scan;
 	bool begun;      /* scan is set up */
 	struct buf content;
+	size_t held; /* what of the budget it has */
 	uint64_t content_file; /* 0: none (yet) */
 	bool file_open;
 	bool failed;     /* the file could not be written */
@@ -129,6 +130,8 @@ void command_bdat(struct session *s, struct view arg);
 size_t content_data(struct session *s, struct view in);
 size_t content_chunk(struct session *s, struct view in);
 void from_owned(struct session *s, unsigned outcome);
+/* Gives back what the transaction has of the shared budget. */
+void content_release(struct session *s, struct transaction *t);
 /* All checks are passed: hand it in. */
 void content_commit(struct session *s);
 

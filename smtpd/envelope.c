@@ -30,6 +30,7 @@ void transaction_end(struct session *s)
 		s->ops->content_close(s->arg);
 	if (t->content_file)
 		s->ops->content_drop(s->arg, t->content_file);
+	content_release(s, t);
 	release_rcpts(t);
 	arena_free(t->arena);
 	free(t->from);

@@ -18,6 +18,7 @@ struct question {
 	struct client *client;
 	struct ipc_channel *channel;
 	unsigned index;      /* of the recipient */
+	size_t octets;       /* of a commit */
 	struct view key;     /* under which a good answer is kept; own memory */
 };
 
@@ -29,11 +30,13 @@ static struct question *question_new(struct client *c, enum ipc_kind kind, struc
 	q->kind = kind;
 	q->client = c;
 	q->channel = channel;
+	list_init(&q->node);
 	return q;
 }
 
 static void question_free(struct question *q)
 {
+	q->client->smtpd->commits -= q->octets;
 	list_remove(&q->node);
 	free((char *)q->key.p);
 	free(q);
@@ -44,7 +47,6 @@ static bool ask(struct question *q, const void *m, int *err)
 {
 	*err = ipc_request(q->channel, q->kind, m, NULL, 0);
 	if (*err != ERR_OK) {
-		list_init(&q->node);
 		question_free(q);
 		return *err != ERR_AGAIN;
 	}
@@ -71,6 +73,15 @@ void requests_forget(struct client *c)
 		if (q->kind != IPC_COMMIT && q->kind != IPC_CONTENT_OPEN)
 			ipc_forget(q->channel, q->id);
 		question_free(q);
+	}
+}
+
+void requests_retry(struct smtpd *m)
+{
+	LIST_EACH(n, tmp, &m->clients) {
+		struct client *c = LIST_OF(n, struct client, node);
+		session_retry(c->session);
+		client_go_on(c);
 	}
 }
 
@@ -179,6 +190,12 @@ static bool ask_commit(void *arg, struct ipc_commit *m)
 	int err;
 
 	m->id = q->id;
+	/* What was sent is kept until it is answered, so that it can be sent again: so much and no more. */
+	if (c->smtpd->commits > COMMITS_TOTAL) {
+		question_free(q);
+		return !(c->smtpd->starved = true);
+	}
+	c->smtpd->commits += q->octets = m->content.n;
 	if (!ask(q, m, &err))
 		return false;
 	if (err != ERR_OK) {
@@ -198,9 +215,14 @@ void on_committed(void *arg, struct ipc_channel *from, const void *msg, int *fds
 	if (!q)
 		return;
 	struct client *c = q->client;
+	struct smtpd *all = c->smtpd;
 	question_free(q);
 	session_committed(c->session, m);
 	client_go_on(c);
+	if (all->starved && all->commits < COMMITS_TOTAL / 2) {
+		all->starved = false;
+		requests_retry(all);
+	}
 }
 
 static bool ask_content(void *arg, uint64_t size)
@@ -285,7 +307,6 @@ static bool send_auth(struct client *c, enum ipc_kind kind, void *m, uint64_t *i
 		q->id = c->exchange;
 	*id = q->id;
 	if (!q->channel) {
-		list_init(&q->node);
 		question_free(q);
 		session_auth(c->session, NULL);
 		return true;

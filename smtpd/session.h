@@ -57,9 +57,15 @@ struct session_tls {
 	int bits;
 };
 
+/* Memory for content that sessions share. */
+struct session_budget {
+	size_t held, max; /* octets */
+};
+
 struct session_facts {
 	const struct class *class;
 	const struct settings *settings; /* must outlive the session */
+	struct session_budget *budget;   /* the same; NULL: no bound but the session's own */
 	struct view id;                  /* 16 hex digits */
 	struct view peer;                /* the client's address as text */
 	bool tls_offered;                /* STARTTLS can be done */

@@ -31,8 +31,12 @@ enum {
 	ERROR_DELAY = 100,  /* ms more for each error beyond */
 	LOGIN_DELAY = 1000, /* ms more for each refused log-in of the session after the first, up to four (auth waits too) */
 	RCPTS_ASKED = 64,   /* recipients of one transaction that lookup is asked about at a time */
+	/* Octets of content that all clients of a process may hold in memory before new messages are put off with 452. */
+	CONTENT_TOTAL = 512 * 1024 * 1024,
+	/* Octets of content in commits that qmgr has not answered; more wait for its answers. */
+	COMMITS_TOTAL = 64 * 1024 * 1024,
 	/* A sender is given this long, in ms, before its data rate is looked at. */
-	RATE_GRACE = 30000,
+	RATE_GRACE = 20000,
 	RATE_PERIOD = 5000, /* how often it is looked at, in ms */
 };
 

@@ -33,6 +33,7 @@ static int init(struct daemon *d)
 	m->owned = answers_new();
 	m->asked = map64_new();
 	m->addresses = map_new();
+	m->budget.max = CONTENT_TOTAL;
 	m->last_id = random_u64() >> 1;
 	if (d->role == ROLE_SMTPD_LOCAL)
 		m->users = users_read("/etc", "passwd");
@@ -105,14 +106,9 @@ static void on_down(void *arg, struct ipc_channel *c)
 static void on_credit(void *arg, struct ipc_channel *c)
 {
 	struct daemon *d = arg;
-	struct smtpd *m = d->user;
 
 	(void)c;
-	LIST_EACH(n, tmp, &m->clients) {
-		struct client *one = LIST_OF(n, struct client, node);
-		session_retry(one->session);
-		client_go_on(one);
-	}
+	requests_retry(d->user);
 }
 
 int main(int argc, char **argv)

@@ -27,6 +27,9 @@ struct smtpd {
 	struct map *addresses;  /* how many connections a client address has */
 	struct users *users;
 	struct timer *sweep;
+	struct session_budget budget;
+	size_t commits;         /* octets in commits without an answer */
+	bool starved;           /* a commit waits for these to become fewer */
 	bool full;              /* not accepting: too many clients */
 	uint8_t random[1024];   /* octets of the kernel's, of which this many were not given out yet */
 	size_t random_left;
@@ -62,6 +65,8 @@ void client_check_rate(struct client *c, uint64_t now);
 extern const struct session_ops request_ops;
 /* Forgets what a client that goes has asked; only its commits stay. */
 void requests_forget(struct client *c);
+/* Asks what found no credit, for all. */
+void requests_retry(struct smtpd *m);
 ipc_handler_fn on_recipient_is, on_owns_is, on_committed, on_content_opened, on_auth_step;
 void requests_lost(struct smtpd *m, enum ipc_kind kind, uint64_t id);
 

@@ -125,6 +125,26 @@ static void big_content_that_cannot_be_stored(void **state)
 	rig_fini(&r);
 }
 
+static void memory_is_shared(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, "smtp");
+	r.budget.max = 1000;
+	r.budget.held = 1001; /* by others */
+	RIG_SEND(&r, START "DATA\r\nBDAT 2\r\nab");
+	RIG_CODES(&r, "250 250 250 452 452");
+	r.budget.held = 900;
+	RIG_SEND(&r, "DATA\r\n");
+	RIG_SEND(&r, "a line of some length\r\n");
+	assert_true(r.budget.held > 900);
+	RIG_SEND(&r, ".\r\n");
+	RIG_CODES(&r, "354 250");
+	assert_int_equal(r.budget.held, 900);
+	rig_fini(&r);
+}
+
 static void chunks(void **state)
 {
 	struct rig r;
@@ -326,6 +346,7 @@ int main(void)
 		cmocka_unit_test(normalized),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(big_content_that_cannot_be_stored),
+		cmocka_unit_test(memory_is_shared),
 		cmocka_unit_test(chunks),
 		cmocka_unit_test(last_chunk_waits_for_the_file),
 		cmocka_unit_test(binary),

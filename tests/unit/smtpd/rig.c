@@ -262,7 +262,7 @@ bool rig_said(const struct rig *r, const char *text)
 
 void rig_connect(struct rig *r, const char *listener, bool tls)
 {
-	struct session_facts facts = { .class = class_find(listener), .settings = &r->settings, .id = VIEW("0123456789abcdef"),
+	struct session_facts facts = { .class = class_find(listener), .settings = &r->settings, .budget = &r->budget, .id = VIEW("0123456789abcdef"),
 		.peer = VIEW("192.0.2.1"), .tls_offered = true, .user = VIEW("carol"), .uid = 1000 };
 	static const struct session_tls info = { "TLSv1.3", "TLS_AES_256_GCM_SHA384", 256 };
 
@@ -281,6 +281,7 @@ void rig_init(struct rig *r, const char *listener)
 	log_to(-1, LOG_LEVEL_ERROR);
 	r->settings = (struct settings){ .hostname = "mx.example.test", .mechanisms = "PLAIN LOGIN SCRAM-SHA-256", .size_max = 1000000, .rcpts_max = 100, .errors_max = 20, .line_max = 65536,
 		.header_max = 131072 };
+	r->budget.max = SIZE_MAX;
 	struct buf *all[] = { &r->out, &r->codes, &r->content, &r->headers, &r->rcpts, &r->file };
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		buf_init(all[i], 64 * 1024 * 1024);

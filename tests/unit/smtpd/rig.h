@@ -11,6 +11,7 @@
 
 struct rig {
 	struct settings settings;
+	struct session_budget budget;
 	struct session *s;
 	bool hold;     /* answers are kept until rig_answer */
 	bool dry;      /* there is no credit for any question */
