@@ -23,6 +23,7 @@ enum step { CONNECT, BANNER, HELLO, MAIL, RCPT, DATA, BODY, QUIT };
 
 struct session {
 	int fd;
+	unsigned dials;     /* changes with each connection */
 	enum step step;
 	unsigned awaited;   /* replies of this step that are still to come */
 	unsigned sent;      /* messages on this connection */
@@ -202,18 +203,17 @@ static void on_reply(struct session *s, unsigned code)
 static void take(struct session *s)
 {
 	size_t at = 0;
+	unsigned dials = s->dials;
 	for (;;) {
 		char *end = memchr(s->in + at, '\n', s->nin - at);
-		if (end == NULL || s->fd < 0)
+		if (end == NULL)
 			break;
 		const char *line = s->in + at;
 		at = (size_t)(end - s->in) + 1;
 		if (line[3] != '-')
 			on_reply(s, (unsigned)atoi(line));
-	}
-	if (s->fd < 0) {
-		s->nin = 0;
-		return;
+		if (s->fd < 0 || s->dials != dials)
+			return; /* what was read belonged to a connection that is gone */
 	}
 	s->nin -= at;
 	memmove(s->in, s->in + at, s->nin);
@@ -230,6 +230,7 @@ static void dial(struct session *s)
 		perror("smtp_load: connect");
 		exit(1);
 	}
+	s->dials++;
 	s->step = BANNER;
 	s->awaited = 1;
 	s->nin = 0;
