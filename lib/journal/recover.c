@@ -326,8 +326,31 @@ int chain_reload(struct journal *j)
 	return r;
 }
 
+/*
+ * The usual case of a refresh, without a look at all that is prepared behind the end: where the next frame would begin there is nothing yet. A
+ * writer fills its octets from the front, so that nothing begins further on; what a power cut tears is looked for at the opening.
+ */
+static int nothing_new(struct journal *j, bool *yes)
+{
+	struct segment *s = j->head;
+	uint8_t b[FRAME_HEAD];
+	size_t got;
+	int r;
+
+	*yes = false;
+	if (s == NULL || s->object == NULL || s->damaged || j->torn || s->head.type != SEGMENT_PLAIN || j->end < s->head.first ||
+		j->end >= s->head.limit || resume_at(j) != j->end)
+		return ERR_OK;
+	r = s->object->backend->ops->read(s->object, segment_offset(s, j->end), b, sizeof(b), &got);
+	*yes = r == ERR_OK;
+	for (size_t i = 0; r == ERR_OK && i < got; i++)
+		*yes &= b[i] == 0;
+	return r;
+}
+
 int refresh_locked(struct journal *j)
 {
+	bool same;
 	uint64_t serial, mark = j->backend->ops->mark_get(j->backend);
 	bool reload;
 	int r = j->backend->ops->watch(j->backend, &serial);
@@ -338,7 +361,7 @@ int refresh_locked(struct journal *j)
 		return r;
 	if (reload || serial != j->serial)
 		r = chain_reload(j);
-	else
+	else if ((r = nothing_new(j, &same)) == ERR_OK && !same)
 		r = recover_tail(j, resume_at(j));
 	if (r == ERR_OK && mark > j->durable)
 		j->durable = mark;

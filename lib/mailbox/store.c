@@ -24,22 +24,29 @@ struct replay {
 	bool load;
 };
 
-static void note_checkpoint(struct store *s, const struct journal_record *r)
+/* What stands behind the last checkpoint is what the next opening has to read. */
+static void note_record(struct store *s, unsigned kind, uint64_t position, struct view payload)
 {
 	struct record_checkpoint c;
-	if (!record_get_checkpoint(r->payload, &c))
+	s->last = position;
+	if (kind != RECORD_checkpoint) {
+		s->since += payload.n;
 		return;
-	if (c.part == 0)
-		s->checkpoint = r->position;
-	s->checkpoint_octets = r->next - s->checkpoint;
+	}
+	if (!record_get_checkpoint(payload, &c))
+		return;
+	if (c.part == 0) {
+		s->checkpoint = position;
+		s->checkpoint_octets = 0;
+	}
+	s->checkpoint_octets += payload.n;
+	s->since = 0;
 }
 
 static int replay_one(void *arg, const struct journal_record *r)
 {
 	struct replay *p = arg;
-	if (r->kind == RECORD_checkpoint)
-		note_checkpoint(p->s, r);
-	p->s->last = r->position;
+	note_record(p->s, r->kind, r->position, r->payload);
 	if (!state_apply(p->s->st, r->kind, r->position, r->payload, p->load))
 		log_warn("mailbox_record_refused", LU("position", r->position), LU("kind", r->kind));
 	return ERR_OK;
@@ -58,7 +65,7 @@ static void state_reset(struct store *s)
 	s->st = state_new();
 	s->st->changes = changes + 1;
 	s->checkpoint = STORE_NO_CHECKPOINT;
-	s->checkpoint_octets = 0;
+	s->checkpoint_octets = s->since = 0;
 }
 
 int store_reload(struct store *s)
@@ -98,11 +105,8 @@ static void apply_batch(struct store *s, const struct batch *b)
 {
 	for (size_t i = 0; i < b->n; i++) {
 		const struct journal_frame *f = &b->frames[i];
-		struct journal_record r = { .position = f->position, .next = journal_end(s->journal), .kind = f->kind, .payload = f->parts[0] };
-		if (f->kind == RECORD_checkpoint)
-			note_checkpoint(s, &r);
+		note_record(s, f->kind, f->position, f->parts[0]);
 		INVARIANT(state_apply(s->st, f->kind, f->position, f->parts[0], false));
-		s->last = f->position;
 	}
 	s->next = journal_end(s->journal);
 	store_changed(s);

@@ -27,6 +27,7 @@ struct store {
 	uint64_t last;              /* the position of the record that was applied last */
 	uint64_t checkpoint;        /* where the last one begins, or STORE_NO_CHECKPOINT */
 	uint64_t checkpoint_octets; /* its length */
+	uint64_t since;             /* octets that were appended behind it */
 	uint64_t message_max, tidy_least, incoming_least;
 	struct batch batch;
 
@@ -42,7 +43,8 @@ struct store {
 	struct content *live; /* contents in the journal that stay */
 	size_t nlive;
 	uint64_t live_below;    /* what lies from here on stays anyway */
-	uint64_t compacted_end; /* journal end at the last compaction's end */
+	uint64_t released;         /* incoming was dropped below this */
+	uint64_t compacted_octets; /* of the journal at the last compaction's end */
 };
 
 /* Reads the state anew, from the last checkpoint that the hint names, or from the start. */

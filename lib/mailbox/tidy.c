@@ -29,9 +29,8 @@ static int build_checkpoint(struct store *s, void *request, struct batch *b)
 /* Due when a quarter of tidy_least, and twice the last one, was written since. */
 static bool checkpoint_due(const struct store *s)
 {
-	uint64_t from = s->checkpoint == STORE_NO_CHECKPOINT ? journal_start(s->journal) : s->checkpoint + s->checkpoint_octets;
 	uint64_t least = s->checkpoint_octets * 2 > s->tidy_least / 4 ? s->checkpoint_octets * 2 : s->tidy_least / 4;
-	return s->next > from && s->next - from > least;
+	return s->since > least;
 }
 
 static int write_checkpoint(struct store *s)
@@ -61,11 +60,11 @@ static bool is_live(void *arg, const struct journal_record *r)
 	return lo < s->nlive && s->live[lo].position == r->position;
 }
 
-static uint64_t live_octets(const struct store *s)
+static uint64_t live_octets(const struct store *s, bool own)
 {
 	size_t n;
 	uint64_t octets = 0;
-	struct content *p = state_contents(s->st, true, &n);
+	struct content *p = state_contents(s->st, own, &n);
 	for (size_t i = 0; i < n; i++)
 		octets += p[i].size;
 	free(p);
@@ -76,16 +75,19 @@ static uint64_t live_octets(const struct store *s)
 static bool compaction_due(const struct store *s)
 {
 	struct journal_info info;
-	if (s->checkpoint == STORE_NO_CHECKPOINT || s->next < s->compacted_end + s->tidy_least)
+	if (s->checkpoint == STORE_NO_CHECKPOINT)
 		return false;
 	journal_info(s->journal, &info);
-	uint64_t live = live_octets(s) + (s->next - s->checkpoint);
+	if (info.octets < s->compacted_octets + s->tidy_least)
+		return false;
+	uint64_t live = live_octets(s, true) + s->checkpoint_octets + s->since;
 	uint64_t dead = info.octets > live ? info.octets - live : 0;
 	return dead > s->tidy_least && dead > info.octets / 2;
 }
 
 static int compact_slice(struct store *s, bool *more)
 {
+	struct journal_info info;
 	int err = ERR_OK;
 	if (!s->live) {
 		err = journal_roll(s->journal); /* so that the head takes part */
@@ -99,7 +101,8 @@ static int compact_slice(struct store *s, bool *more)
 	if (err != ERR_OK || !*more) {
 		free(s->live);
 		s->live = NULL;
-		s->compacted_end = s->next;
+		journal_info(s->journal, &info);
+		s->compacted_octets = info.octets;
 	}
 	return err;
 }
@@ -150,12 +153,18 @@ static int build_relocation(struct store *s, void *request, struct batch *b)
 	return err;
 }
 
+/* Is it worth to copy the contents that stand in the way? */
+static bool relocation_due(struct store *s)
+{
+	struct journal_info info;
+	journal_info(s->incoming, &info);
+	uint64_t live = live_octets(s, false);
+	return info.octets > live && info.octets - live > s->incoming_least && info.octets - live > live;
+}
+
 static int release_below(struct store *s, uint64_t limit, const struct relocation *r, bool *more)
 {
-	uint64_t live = 0, start = journal_start(s->incoming);
-	for (size_t i = 0; i < r->n; i++)
-		live += r->contents[i].size;
-	if (r->n && live > (limit - start) / 2)
+	if (r->n && !relocation_due(s))
 		return ERR_OK;
 	/* Dropped is only what no durable record refers to. */
 	if (r->n == 0 && journal_durable(s->journal) == s->next)
@@ -169,8 +178,10 @@ static int release_below(struct store *s, uint64_t limit, const struct relocatio
 static int release_incoming(struct store *s, bool *more)
 {
 	struct relocation r;
+	struct journal_info info;
 	uint64_t limit = s->st->back < s->st->incoming ? s->st->back : s->st->incoming;
-	if (limit < journal_start(s->incoming) + s->incoming_least)
+	journal_info(s->incoming, &info);
+	if (info.segments < 2 || limit == s->released)
 		return ERR_OK;
 	r.contents = state_contents(s->st, false, &r.n);
 	size_t below = 0;
@@ -178,6 +189,8 @@ static int release_incoming(struct store *s, bool *more)
 		below++;
 	r.n = below;
 	int err = release_below(s, limit, &r, more);
+	if (err == ERR_OK && r.n == 0 && !*more)
+		s->released = limit;
 	free(r.contents);
 	return err == ERR_NOT_FOUND ? ERR_OK : err; /* another process was at it as well */
 }
