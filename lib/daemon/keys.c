@@ -117,6 +117,16 @@ struct tls_server *keys_init(struct daemon *d)
 	return k->tls;
 }
 
+void keys_fini(struct daemon *d)
+{
+	if (!d->keys)
+		return;
+	timer_free(d->keys->renew);
+	tls_server_free(d->keys->tls);
+	free(d->keys);
+	d->keys = NULL;
+}
+
 struct tls_server *keys_server(const struct daemon *d)
 {
 	return d->keys ? d->keys->tls : NULL;

@@ -13,6 +13,8 @@
  * Call in init (it calls tls_init). The context is in d->keys until the process ends. A role without a channel to keyd gets NULL: it offers no TLS.
  */
 struct tls_server *keys_init(struct daemon *d);
+/* Frees it, when no stream of it is left. */
+void keys_fini(struct daemon *d);
 struct tls_server *keys_server(const struct daemon *d);
 
 /* To be put into the daemon's table of handlers, and called from its hooks of the same name (all kinds and channels may be passed: others are ignored). */

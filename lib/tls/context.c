@@ -177,11 +177,18 @@ void tls_server_free(struct tls_server *t)
 
 /* ---- the client's context ---- */
 
+/* Where systems keep their bundle. OpenSSL's own default may be a directory, which would be read later, when nothing can be opened. */
+static const char *const bundles[] = {
+	"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem",
+};
+
 static int load_authorities(SSL_CTX *ctx, const char *ca_file)
 {
-	int ok = ca_file ? SSL_CTX_load_verify_file(ctx, ca_file) : SSL_CTX_set_default_verify_paths(ctx);
+	bool ok = ca_file && SSL_CTX_load_verify_file(ctx, ca_file) == 1;
+	for (size_t i = 0; !ca_file && !ok && i < sizeof bundles / sizeof *bundles; i++)
+		ok = SSL_CTX_load_verify_file(ctx, bundles[i]) == 1;
 	ERR_clear_error();
-	return ok == 1 ? ERR_OK : ERR_INVALID;
+	return ok ? ERR_OK : ca_file ? ERR_INVALID : ERR_NOT_FOUND;
 }
 
 int tls_client_new(bool verify, const char *ca_file, struct tls_client **out)

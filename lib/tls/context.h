@@ -78,7 +78,7 @@ struct tls_client;
 /*
  * verify: the peer must show a certificate that is valid for the name and leads to one of the authorities in ca_file (PEM; NULL: the
  * system's), which is read here, before confinement. Without verify anything goes, and stream_tls_info tells nothing of the peer.
- * ERR_NOT_FOUND or ERR_INVALID when the file cannot be used.
+ * ERR_INVALID when the file cannot be used, ERR_NOT_FOUND when the system's is not found.
  */
 MUST_CHECK int tls_client_new(bool verify, const char *ca_file, struct tls_client **out);
 void tls_client_free(struct tls_client *t);
