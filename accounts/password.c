@@ -27,11 +27,13 @@ static int hash_make(const char *password, struct buf *hash)
 	const char *s = crypt_gensalt_rn("$y$", 0, NULL, 0, setting, (int)sizeof(setting));
 	const char *h = s ? crypt_rn(password, setting, data, (int)sizeof(*data)) : NULL;
 
-	if (h)
+	bool made = h && h[0] != '*';
+
+	if (made)
 		buf_adds(hash, h);
 	mem_wipe(data, sizeof(*data));
 	free(data);
-	return h && h[0] != '*' ? ERR_OK : ERR_UNSUPPORTED;
+	return made ? ERR_OK : ERR_UNSUPPORTED;
 }
 
 int password_store(struct view password, struct buf *hash, struct buf *scram)

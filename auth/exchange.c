@@ -318,6 +318,7 @@ static void hash_done(void *arg)
 		exchange_free(x);
 		return;
 	}
+	x->state = STATE_FIRST; /* no thread has it any more */
 	if (!x->facts.password_right && !x->why)
 		x->why = "password";
 	engine_go(x, true, STATE_FIRST);

@@ -29,3 +29,12 @@ tests_fuzz_sign_LDADD = libtls.a $(L_EVENT) $(OPENSSL_LIBS)
 check_PROGRAMS += tests/fuzz/records
 tests_fuzz_records_SOURCES = tests/fuzz/records.c tests/fuzz/run.c
 tests_fuzz_records_LDADD = $(L_MAILBOX)
+
+check_PROGRAMS += tests/fuzz/table
+tests_fuzz_table_SOURCES = tests/fuzz/table.c tests/fuzz/run.c
+tests_fuzz_table_LDADD = $(L_TABLE)
+
+check_PROGRAMS += tests/fuzz/auth
+tests_fuzz_auth_SOURCES = tests/fuzz/auth.c tests/fuzz/run.c
+tests_fuzz_auth_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_fuzz_auth_LDADD = $(L_AUTH)
