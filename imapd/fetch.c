@@ -246,7 +246,8 @@ static bool message_next(struct session *s, struct fetch_job *j)
 		}
 		if (mailbox_view_info(s->view, j->seq, &j->info) == ERR_OK && j->info.modseq > j->changed_since)
 			return true;
-		j->missing = j->missing || j->changed_since == 0;
+		/* RFC 3501 6.4.8: a UID that is not there is no error. */
+		j->missing = j->missing || (j->changed_since == 0 && !s->uid);
 		j->seq++;
 	}
 }

@@ -19,6 +19,13 @@ static bool backlog(const struct session *s)
 	return buf_len(&s->out) > SESSION_OUTPUT_SOFT;
 }
 
+/* After the client's end-of-file the clock is not set again. */
+static void wait_at_most(struct session *s, uint64_t ms)
+{
+	if (!s->eof)
+		timer_set(s->timer, ms);
+}
+
 static void want(struct session *s)
 {
 	unsigned w = buf_len(&s->out) > 0 ? IO_WRITE : 0;
@@ -45,7 +52,7 @@ static void command_end(struct session *s)
 	buf_reset(&s->code);
 	arena_reset(s->arena);
 	imap_next(&s->reader);
-	timer_set(s->timer, SESSION_IDLE_MS);
+	wait_at_most(s, SESSION_IDLE_MS);
 	session_wake(s);
 }
 
@@ -338,7 +345,7 @@ static void flush_out(struct session *s)
 	}
 	bool blocked = buf_len(&s->out) > 0;
 	if (moved || blocked != s->blocked)
-		timer_set(s->timer, blocked ? SESSION_STUCK_MS : SESSION_IDLE_MS);
+		wait_at_most(s, blocked ? SESSION_STUCK_MS : SESSION_IDLE_MS);
 	s->blocked = blocked;
 	if (!buf_ok(&s->out))
 		s->broken = true;
@@ -399,8 +406,11 @@ static void on_ready(void *arg, unsigned ready)
 	size_t got;
 	if (ready & IO_READ && !s->eof && buf_len(&s->in) < SESSION_INPUT_MAX) {
 		int err = sock_read(s->fd, &s->in, SESSION_INPUT_MAX - buf_len(&s->in), &got);
-		if (err != ERR_OK && err != ERR_AGAIN)
+		if (err != ERR_OK && err != ERR_AGAIN) {
+			/* It may have closed one direction only, and still read. */
+			timer_set(s->timer, SESSION_EOF_MS);
 			s->eof = true;
+		}
 		if (err == ERR_LOST)
 			s->broken = true;
 	}
@@ -410,15 +420,17 @@ static void on_ready(void *arg, unsigned ready)
 static void on_timer(void *arg)
 {
 	struct session *s = arg;
-	if (buf_len(&s->out) > 0) {
+	if (buf_len(&s->out) > 0 || s->eof) {
 		log_info("imap_stuck", LS("session", s->id), LS("account", s->account));
 		s->broken = true;
-	} else if (s->busy && !s->idling) {
+		session_wake(s);
+		return;
+	}
+	if (s->busy && !s->idling) {
 		timer_set(s->timer, SESSION_IDLE_MS);
 		return;
 	}
 	session_bye(s, "Nothing was said for too long");
-	session_wake(s);
 }
 
 static void copy_text(char *out, size_t size, struct view v)

@@ -29,6 +29,7 @@
 #define SESSION_OUTPUT_MAX ((size_t)256 << 20)  /* no response is as long: a broken invariant of ours */
 #define SESSION_IDLE_MS (30 * 60 * 1000)        /* RFC 3501 5.4 */
 #define SESSION_STUCK_MS (5 * 60 * 1000)        /* a client that reads nothing of what it asked for */
+#define SESSION_EOF_MS (60 * 1000)              /* for what is still running when the client sends no more */
 #define SESSION_SLICE_MS 10                     /* of a job, before others have their turn */
 #define SESSION_BAD_MAX 25                      /* commands in a row that were BAD */
 #define SESSION_TAG_MAX 128

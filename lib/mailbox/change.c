@@ -167,6 +167,13 @@ struct copying {
 	struct store_copy_result *result;
 };
 
+static bool has_room(const struct state *st, uint64_t more)
+{
+	for (size_t i = 0; i < st->n; i++)
+		more += st->mailboxes[i]->n;
+	return more <= STORE_MESSAGES_MAX;
+}
+
 static void put_copy(const struct copying *c, struct walk *w, const struct mailbox *to, struct batch *b)
 {
 	struct compact set = { 0 };
@@ -177,7 +184,7 @@ static void put_copy(const struct copying *c, struct walk *w, const struct mailb
 		compact_add(&set, walk_index(w, m), m->uid);
 	}
 	compact_put(&set, &uids);
-	if (n && n < UINT32_MAX - to->uidnext) {
+	if (n && n < UINT32_MAX - to->uidnext && (c->move || has_room(c->view->store->st, n))) {
 		BATCH_ADD(b, copy, .from = w->mailbox->id, .to = to->id, .move = c->move, .uid = to->uidnext, .uids = buf_view(&uids));
 		c->result->to_first = to->uidnext;
 		c->result->to_last = (uint32_t)(to->uidnext + n - 1);

@@ -38,6 +38,7 @@ struct mailbox_view;
 #define MAILBOX_NAME_MAX 1000   /* octets of a whole name */
 #define MAILBOX_DEPTH_MAX 32    /* levels */
 #define MAILBOX_COUNT_MAX 10000 /* of an account */
+#define STORE_MESSAGES_MAX 5000000 /* of an account, for COPY: a copy costs its user nothing, but us memory */
 #define MAILBOX_SEPARATOR '/'
 
 /* ---- the store ---- */

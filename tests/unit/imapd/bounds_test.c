@@ -128,6 +128,21 @@ static void literals_too_big(void **state)
 	client_free(c);
 }
 
+/* A copy is a reference, so that doubling a mailbox costs a user nothing: it ends before our memory does. */
+static void copies_of_copies(void **state)
+{
+	struct client *c = client_new(*state);
+	append(c, "INBOX", "", "A: b\r\n\r\n");
+	command(c, "SELECT INBOX", "OK");
+	int doubled = 0;
+	while (doubled < 40 && strstr(command(c, "COPY 1:* INBOX", ""), "x OK") != NULL)
+		doubled++;
+	assert_in_range(doubled, 10, 30);
+	assert_has(buf_str(&c->got), "x NO [LIMIT]");
+	command(c, "NOOP", "OK");
+	client_free(c);
+}
+
 /* I08: names that point elsewhere. */
 static void hostile_names(void **state)
 {
@@ -233,6 +248,7 @@ int main(void)
 		T(goes_away),
 		T(commands_too_long),
 		T(literals_too_big),
+		T(copies_of_copies),
 		T(hostile_names),
 		T(too_many_bad_commands),
 		T(octet_by_octet),
