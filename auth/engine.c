@@ -51,13 +51,6 @@ static int on_option(void *context, const char *plugin, const char *option, cons
 	return SASL_FAIL;
 }
 
-static int on_conf_path(void *context, char **path)
-{
-	(void)context;
-	*path = strdup("/nonexistent");
-	return *path ? SASL_OK : SASL_NOMEM;
-}
-
 static int on_log(void *context, int level, const char *message)
 {
 	(void)context;
@@ -167,14 +160,16 @@ static int plugin_init(const sasl_utils_t *utils, int max_version, int *out_vers
 
 int engine_init(void)
 {
-	static sasl_callback_t callbacks[4];
+	static sasl_callback_t callbacks[3];
 	int e;
 
 	callbacks[0] = CALLBACK(SASL_CB_GETOPT, on_option, NULL);
-	callbacks[1] = CALLBACK(SASL_CB_GETCONFPATH, on_conf_path, NULL);
-	callbacks[2] = CALLBACK(SASL_CB_LOG, on_log, NULL);
-	callbacks[3] = CALLBACK(SASL_CB_LIST_END, NULL, NULL);
-	e = sasl_server_init(callbacks, "postrider");
+	callbacks[1] = CALLBACK(SASL_CB_LOG, on_log, NULL);
+	callbacks[2] = CALLBACK(SASL_CB_LIST_END, NULL, NULL);
+	/* No conf file of the system has a say in it. */
+	e = sasl_set_path(SASL_PATH_TYPE_CONFIG, (char *)(uintptr_t) "/nonexistent");
+	if (e == SASL_OK)
+		e = sasl_server_init(callbacks, "postrider");
 	if (e == SASL_OK)
 		e = sasl_auxprop_add_plugin(PLUGIN, plugin_init);
 	if (e != SASL_OK)
