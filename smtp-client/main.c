@@ -25,7 +25,7 @@ struct client {
 	struct tls_client *tls;
 	struct list connections;
 	uint64_t down_until; /* loop time: the host could not be reached */
-	char down_host[HOST_MAX + 1], down_why[600];
+	char down_host[HOST_MAX + 1], down_why[500];
 	uint32_t freed;
 	struct later turn;
 };
@@ -210,7 +210,7 @@ static void handle(struct connection *k, enum session_event e)
 		pump_body(k);
 		break;
 	case SESSION_FAILED: {
-		char why[600];
+		char why[500];
 		memcpy(why, k->session.why, sizeof why);
 		give_up(k, "4.4.0", why);
 		break;

@@ -81,10 +81,10 @@ void reply_status(const struct reply *r, char out[16])
 	}
 }
 
-void reply_text(const struct reply *r, char out[500])
+void reply_text(const struct reply *r, char *out, size_t size)
 {
-	int k = snprintf(out, 500, "%u ", r->code);
-	for (size_t i = 0; i < r->n && k < 499; i++)
+	size_t k = (size_t)snprintf(out, size, "%u ", r->code);
+	for (size_t i = 0; i < r->n && k + 1 < size; i++)
 		out[k++] = r->text[i] == '\n' ? ' ' : r->text[i];
 	out[k] = '\0';
 }

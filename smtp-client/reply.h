@@ -30,7 +30,7 @@ void reply_reset(struct reply *r);
 MUST_CHECK int reply_read(struct reply *r, struct buf *in);
 /* The enhanced status code at the begin of the text (RFC 2034) where its class fits the code; else "4.0.0" or the like. At most 15 octets. */
 void reply_status(const struct reply *r, char out[16]);
-/* All lines as one, at most 499 octets. */
-void reply_text(const struct reply *r, char out[500]);
+/* Code and all lines as one, cut to size (at least 8) with its NUL. */
+void reply_text(const struct reply *r, char *out, size_t size);
 
 #endif

@@ -71,7 +71,7 @@ static void settle_by_reply(struct session *s, struct mail_rcpt *r, enum mail_ou
 	/* A reply of another class than the outcome: it broke the protocol (RFC 3463 3.6, X.5.0). */
 	if (outcome == MAIL_LATER && status[0] != '4')
 		(void)snprintf(status, sizeof status, "4.5.0");
-	reply_text(&s->reply, text);
+	reply_text(&s->reply, text, sizeof text);
 	if (r)
 		settle_one(r, outcome, status, text);
 	else
@@ -88,8 +88,8 @@ void session_lost(struct session *s, const char *status, const char *text)
 
 static enum session_event fail(struct session *s, const char *status, const char *what)
 {
-	char said[500], why[600];
-	reply_text(&s->reply, said);
+	char said[400], why[500];
+	reply_text(&s->reply, said, sizeof said);
 	(void)snprintf(why, sizeof why, "%s: %s", what, said);
 	session_lost(s, status, why);
 	return SESSION_FAILED;

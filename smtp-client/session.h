@@ -58,7 +58,7 @@ struct session {
 	uint32_t sent;        /* RCPTs that were sent */
 	bool data_sent, mail_ok, any;
 	struct body body;
-	char why[600];        /* why it failed */
+	char why[500];        /* why it failed */
 };
 
 /* name is what we say at EHLO. allow_tls: use STARTTLS where it is offered. */

@@ -14,6 +14,8 @@ include tests/unit/keyd/local.mk
 include tests/unit/journal/local.mk
 include tests/unit/mailbox/local.mk
 include tests/unit/qmgr/local.mk
+include tests/unit/local-delivery/local.mk
+include tests/unit/smtp-client/local.mk
 include tests/unit/smtpd/local.mk
 include tests/unit/imapd/local.mk
 include tests/unit/pop3d/local.mk

@@ -27,3 +27,7 @@ check_PROGRAMS += tests/unit/proto/imap_search_test
 tests_unit_proto_imap_search_test_SOURCES = tests/unit/proto/imap_search_test.c tests/unit/proto/proto_test.h
 tests_unit_proto_imap_search_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_proto_imap_search_test_LDADD = $(L_PROTO) $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/proto/dsn_test
+tests_unit_proto_dsn_test_SOURCES = tests/unit/proto/dsn_test.c
+tests_unit_proto_dsn_test_LDADD = $(L_PROTO) $(TEST_LIBS)

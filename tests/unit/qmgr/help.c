@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "tests/unit/qmgr/help.h"
 
-#include <fcntl.h>
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 void help_rcpt(struct buf *list, uint8_t kind, uint32_t uid, const char *address)
 {
 	struct spool_recipient r = { .kind = kind, .uid = uid, .address = view_of(address), .original = view_of(address) };
@@ -63,26 +56,4 @@ void help_apply(struct state *s, uint64_t position, uint16_t kind, struct buf *b
 {
 	assert_int_equal(state_apply(s, position, kind, buf_view(b)), ERR_OK);
 	buf_reset(b);
-}
-
-int help_dir(char path[64])
-{
-	(void)snprintf(path, 64, "/tmp/postrider-test-XXXXXX");
-	assert_non_null(mkdtemp(path));
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	return fd;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-void help_remove(const char *path)
-{
-	assert_int_equal(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }

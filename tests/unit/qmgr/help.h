@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What the tests of qmgr share: cmocka with what it needs, encoded records, a scratch directory. */
+/* What the tests of qmgr share: cmocka with what it needs, encoded records. */
 #ifndef TESTS_UNIT_QMGR_HELP_H
 #define TESTS_UNIT_QMGR_HELP_H
 
@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "qmgr/state.h"
+#include "tests/unit/qmgr/scratch.h"
 
 /* Adds a recipient to a list. */
 void help_rcpt(struct buf *list, uint8_t kind, uint32_t uid, const char *address);
@@ -23,9 +24,5 @@ void help_act(struct buf *out, uint64_t message, uint8_t action, uint64_t at);
 void help_identity(struct buf *out);
 /* Applies and expects success; the buf is reset. */
 void help_apply(struct state *s, uint64_t position, uint16_t kind, struct buf *b);
-
-/* An empty directory below the temporary one: its descriptor; and its removal with all in it. */
-int help_dir(char path[64]);
-void help_remove(const char *path);
 
 #endif

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
-QMGR_HELP = tests/unit/qmgr/help.c tests/unit/qmgr/help.h
+QMGR_SCRATCH = tests/unit/qmgr/scratch.c tests/unit/qmgr/scratch.h
+QMGR_HELP = tests/unit/qmgr/help.c tests/unit/qmgr/help.h $(QMGR_SCRATCH)
 QMGR_TEST_LIBS = libqmgr.a libproto.a libjournal.a $(L_TLS) $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/qmgr/state_test

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: ISC */
+/* Exactly-once: a delivery that is offered again, to this process or to the next one, is found and not repeated. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "journal/journal.h"
+#include "local-delivery/seen.h"
+#include "local-delivery/streams.h"
+#include "sys/file.h"
+#include "tests/unit/qmgr/scratch.h"
+
+enum { USERS = 20, FIRST = 4000 };
+
+struct fixture {
+	char path[64];
+	int dir;
+	struct loop *loop;
+	struct pool *pool;
+	struct streams *streams;
+	unsigned open, done, news;
+	struct arena *waits; /* of all processes that this test has been */
+};
+
+static void heard(void *arg, uint32_t uid)
+{
+	struct fixture *f = arg;
+	assert_in_range(uid, FIRST, FIRST + USERS - 1);
+	f->news++;
+}
+
+static void begin(struct fixture *f, size_t max)
+{
+	struct stream_options o = { .mail = f->dir, .max = max, .frame_max = 1 << 24 };
+	f->streams = streams_new(f->loop, f->pool, &o);
+	streams_on_news(f->streams, heard, f);
+}
+
+/* As after a SIGKILL: nothing is flushed that was not. */
+static void restart(struct fixture *f, size_t max)
+{
+	streams_free(f->streams);
+	begin(f, max);
+}
+
+static int setup(void **state)
+{
+	static struct fixture f;
+	memset(&f, 0, sizeof f);
+	f.dir = help_dir(f.path);
+	for (uint32_t u = 0; u < USERS; u++) {
+		char home[INCOMING_HOME_MAX], path[64];
+		incoming_home(FIRST + u, home);
+		(void)snprintf(path, sizeof path, "%.2s", home);
+		assert_int_equal(file_mkdir(f.dir, path, 0700), ERR_OK);
+		assert_int_equal(file_mkdir(f.dir, home, 0700), ERR_OK);
+		(void)snprintf(path, sizeof path, "%s/incoming", home);
+		assert_int_equal(file_mkdir(f.dir, path, 0700), ERR_OK);
+	}
+	f.waits = arena_new();
+	f.loop = loop_new();
+	f.pool = pool_new(f.loop, 1);
+	begin(&f, 100);
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	streams_free(f->streams);
+	pool_free(f->pool);
+	loop_free(f->loop);
+	arena_free(f->waits);
+	close(f->dir);
+	help_remove(f->path);
+	return 0;
+}
+
+struct wait {
+	struct stream_wait w;
+	struct fixture *f;
+};
+
+static void flushed(struct stream_wait *w, int err)
+{
+	struct fixture *f = ((struct wait *)(void *)w)->f;
+	assert_int_equal(err, ERR_OK);
+	f->done++;
+	if (--f->open == 0)
+		loop_stop(f->loop);
+}
+
+static int deliver(struct fixture *f, uint32_t user, uint64_t spool, uint64_t message, uint32_t index, uint64_t floor, bool *again)
+{
+	struct wait *w = arena_alloc(f->waits, sizeof *w);
+	const struct view parts[3] = { VIEW("Return-Path: <>\r\n"), VIEW("Received: x\r\n"), VIEW("Subject: y\r\n\r\nz\r\n") };
+	struct incoming in = { .id = { spool, message, index }, .floor = floor, .date = 5 };
+	w->f = f;
+	w->w.fn = flushed;
+	int err = streams_append(f->streams, FIRST + user, &in, parts, &w->w, again);
+	f->open += err == ERR_OK;
+	return err;
+}
+
+static void finish(struct fixture *f)
+{
+	if (f->open)
+		loop_run(f->loop);
+	assert_true(streams_idle(f->streams));
+}
+
+static int count_one(void *arg, const struct journal_record *r)
+{
+	struct incoming in;
+	assert_int_equal(r->kind, INCOMING_MESSAGE);
+	assert_int_equal(incoming_decode(r->payload, &in), ERR_OK);
+	assert_true(view_ends(r->payload, VIEW("Received: x\r\nSubject: y\r\n\r\nz\r\n")));
+	assert_true(in.back <= r->position);
+	++*(unsigned *)arg;
+	return 0;
+}
+
+/* How many records the account's stream holds: the streams must be closed. */
+static unsigned count(struct fixture *f, uint32_t user)
+{
+	char path[64], home[INCOMING_HOME_MAX];
+	struct journal_options o = { .role = JOURNAL_READER, .frame_max = 1 << 24 };
+	struct journal *j;
+	uint64_t next;
+	unsigned n = 0;
+	int fd;
+	incoming_home(FIRST + user, home);
+	(void)snprintf(path, sizeof path, "%s/incoming", home);
+	assert_int_equal(file_open_dir(f->dir, path, &fd), ERR_OK);
+	assert_int_equal(journal_open(fd, &o, &j), ERR_OK);
+	close(fd);
+	assert_int_equal(journal_scan(j, journal_start(j), count_one, &n, &next), ERR_OK);
+	journal_close(j);
+	return n;
+}
+
+static void says_done_when_it_is_durable(void **state)
+{
+	struct fixture *f = *state;
+	bool again;
+	assert_int_equal(deliver(f, 0, 1, 10, 0, 10, &again), ERR_OK);
+	assert_false(again);
+	assert_int_equal(f->done, 0);
+	finish(f);
+	assert_int_equal(f->done, 1);
+	assert_int_equal(f->news, 1);
+}
+
+static void an_account_without_a_home_is_told_apart(void **state)
+{
+	struct fixture *f = *state;
+	bool again;
+	assert_int_equal(deliver(f, USERS + 5, 1, 10, 0, 10, &again), ERR_NOT_FOUND);
+}
+
+static void finds_what_it_delivered_before(void **state)
+{
+	struct fixture *f = *state;
+	bool again;
+	for (int round = 0; round < 4; round++) {
+		for (uint32_t u = 0; u < USERS; u++) { /* many: one syncfs for all */
+			assert_int_equal(deliver(f, u, 1, 10, u, 10, &again), ERR_OK);
+			assert_int_equal(again, round > 0);
+			assert_int_equal(deliver(f, u, 1, 11, u, 10, &again), ERR_OK);
+			assert_int_equal(again, round > 0);
+		}
+		if (round != 1) /* in one of them nothing is flushed before the end */
+			finish(f);
+		else
+			f->open = 0;
+		restart(f, round == 2 ? 3 : 100); /* few may be open: they are opened again and again */
+	}
+	finish(f);
+	streams_free(f->streams);
+	f->streams = NULL;
+	for (uint32_t u = 0; u < USERS; u++)
+		assert_int_equal(count(f, u), 2);
+	begin(f, 100);
+}
+
+static void forgets_below_the_floor_and_nothing_else(void **state)
+{
+	struct fixture *f = *state;
+	bool again;
+	for (uint64_t m = 10; m < 400; m++) {
+		assert_int_equal(deliver(f, 1, 1, m, 0, m > 100 ? m - 50 : 10, &again), ERR_OK);
+		if (m % 100 == 0) {
+			finish(f);
+			restart(f, 100);
+		}
+	}
+	finish(f);
+	restart(f, 100);
+	for (uint64_t m = 349; m < 400; m++) {
+		assert_int_equal(deliver(f, 1, 1, m, 0, 349, &again), ERR_OK);
+		assert_true(again);
+	}
+	assert_int_equal(deliver(f, 1, 1, 399, 1, 349, &again), ERR_OK);
+	assert_false(again); /* another recipient of the same message */
+	assert_int_equal(deliver(f, 1, 2, 399, 0, 349, &again), ERR_OK);
+	assert_false(again); /* another spool's */
+	finish(f);
+}
+
+static void an_older_message_that_is_tried_again_is_remembered(void **state)
+{
+	struct fixture *f = *state;
+	bool again;
+	assert_int_equal(deliver(f, 2, 1, 100, 0, 100, &again), ERR_OK);
+	assert_int_equal(deliver(f, 2, 1, 5, 0, 5, &again), ERR_OK); /* the floor goes back with it */
+	assert_int_equal(deliver(f, 2, 1, 101, 0, 5, &again), ERR_OK);
+	finish(f);
+	restart(f, 100);
+	assert_int_equal(deliver(f, 2, 1, 5, 0, 5, &again), ERR_OK);
+	assert_true(again);
+	finish(f);
+}
+
+static void undoes_what_was_lost(void **state)
+{
+	struct seen *s = seen_new();
+	struct incoming_id id = { 1, 0, 0 };
+	uint64_t at;
+	(void)state;
+	for (id.message = 0; id.message < 1000; id.message++)
+		seen_add(s, &id, 1000 + id.message);
+	seen_undo(s, 1500, 2000);
+	assert_int_equal(seen_count(s), 500);
+	id.message = 499;
+	assert_true(seen_has(s, &id, &at));
+	assert_int_equal(at, 1499);
+	id.message = 500;
+	assert_false(seen_has(s, &id, &at));
+	seen_prune(s, 1, 400);
+	assert_int_equal(seen_back(s, 7), 1400);
+	seen_prune(s, 1, 5000);
+	assert_int_equal(seen_back(s, 7), 7);
+	for (id.message = 0; id.message < SEEN_FOREIGN + 10; id.message++)
+		seen_add(s, &id, id.message);
+	seen_prune(s, 2, 0);
+	assert_int_equal(seen_count(s), SEEN_FOREIGN);
+	seen_free(s);
+}
+
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(says_done_when_it_is_durable),
+		T(an_account_without_a_home_is_told_apart),
+		T(finds_what_it_delivered_before),
+		T(forgets_below_the_floor_and_nothing_else),
+		T(an_older_message_that_is_tried_again_is_remembered),
+		cmocka_unit_test(undoes_what_was_lost),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
