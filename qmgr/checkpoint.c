@@ -11,6 +11,7 @@ enum { PART = 10000, PART_OCTETS = 4 << 20 };
 struct part {
 	struct buf entries;
 	uint32_t count;
+	uint64_t messages; /* in all parts */
 	void (*fn)(void *arg, uint16_t kind, struct view payload);
 	void *arg;
 };
@@ -54,6 +55,8 @@ static void put_messages(const struct state *s, struct part *p)
 	for (handle h = state_next(s, &at); h != HANDLE_NONE; h = state_next(s, &at)) {
 		const struct message *m = state_message(s, h);
 		uint8_t small[8];
+		if (state_pending(m) == 0) /* done, and about to be removed */
+			continue;
 		struct spool_kept k = {
 			.message = m->number,
 			.arrived = m->arrived,
@@ -65,6 +68,7 @@ static void put_messages(const struct state *s, struct part *p)
 			.done = done_view(m, small),
 		};
 		INVARIANT(spool_kept_put(&p->entries, &k) == ERR_OK);
+		p->messages++;
 		emit_full(p, SPOOL_KEPT_PART);
 	}
 	emit(p, SPOOL_KEPT_PART);
@@ -94,7 +98,7 @@ void state_checkpoint(const struct state *s, uint64_t first, void (*fn)(void *ar
 		.key = s->key,
 		.made = s->made,
 		.latest = s->latest,
-		.messages = s->count,
+		.messages = p.messages,
 		.commits = commits_count(s->commits),
 	};
 	INVARIANT(spool_checkpoint_put(&p.entries, &end) == ERR_OK);

@@ -117,8 +117,11 @@ static bool add_original(struct qmgr *q, const struct spool_message *sm, struct 
 		fd_close(&fd);
 	}
 	struct view v = buf_view(&m);
-	if (!full)
+	if (!full) {
 		v = view_head(v, header_size(v));
+		if (view_ends(v, VIEW("\r\n\r\n")))
+			v.n -= 2;
+	}
 	add_lines(b, view_head(v, full ? SIZE_MAX : HEADER_MAX));
 	buf_fini(&m);
 	return full;

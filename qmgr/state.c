@@ -29,6 +29,7 @@ void state_free(struct state *s)
 {
 	if (!s)
 		return;
+	state_free(s->gathered);
 	clear(s);
 	commits_free(s->commits);
 	for (uint32_t i = 0; i < s->nchunks; i++)
@@ -264,7 +265,8 @@ static struct state *gathering(struct state *s, uint64_t position)
 
 static void keep(struct state *s, const struct spool_kept *k)
 {
-	struct message *m = state_message(s, state_add(s, k->message, k->nrcpts));
+	handle h = state_add(s, k->message, k->nrcpts);
+	struct message *m = state_message(s, h);
 	m->arrived = k->arrived;
 	m->next_try = k->next_try;
 	m->tenant = k->tenant;
@@ -273,6 +275,8 @@ static void keep(struct state *s, const struct spool_kept *k)
 	for (uint32_t i = 0; i < k->nrcpts && i / 8 < k->done.n; i++)
 		if ((uint8_t)k->done.p[i / 8] >> i % 8 & 1)
 			set_done(m, i);
+	if (state_pending(m) == 0) /* no checkpoint of ours names such: the count will tell */
+		state_remove(s, h);
 }
 
 static int apply_kept_part(struct state *s, uint64_t position, struct view v)

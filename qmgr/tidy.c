@@ -15,7 +15,7 @@
 #include "sys/file.h"
 
 enum { EVERY_MS = 1000, SLICE_MS = 20, KEPT_OCTETS = 48, COMMITS_AGE = 600 };
-#define CHECK_OCTETS (UINT64_C(64) << 20)
+#define CHECK_OCTETS (UINT64_C(16) << 20)
 #define COMPACT_SLICE (UINT64_C(1) << 20)
 
 static void tick(void *arg);

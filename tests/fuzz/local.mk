@@ -38,3 +38,16 @@ check_PROGRAMS += tests/fuzz/auth
 tests_fuzz_auth_SOURCES = tests/fuzz/auth.c tests/fuzz/run.c
 tests_fuzz_auth_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_fuzz_auth_LDADD = $(L_AUTH)
+check_PROGRAMS += tests/fuzz/spool
+tests_fuzz_spool_SOURCES = tests/fuzz/spool.c tests/fuzz/run.c
+tests_fuzz_spool_CPPFLAGS = $(QMGR_CPPFLAGS)
+tests_fuzz_spool_LDADD = libqmgr.a $(L_BASE)
+
+check_PROGRAMS += tests/fuzz/incoming
+tests_fuzz_incoming_SOURCES = tests/fuzz/incoming.c tests/fuzz/run.c
+tests_fuzz_incoming_LDADD = libmailbox.a $(L_BASE)
+
+check_PROGRAMS += tests/fuzz/smtp_reply
+tests_fuzz_smtp_reply_SOURCES = tests/fuzz/smtp_reply.c tests/fuzz/run.c
+tests_fuzz_smtp_reply_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_fuzz_smtp_reply_LDADD = libsmtpclient.a $(L_PROTO)
