@@ -114,16 +114,20 @@ function code(   c, i, j, n, a, x, fr, to, nfr, nto, p, q) {
 		c = order[i]
 		printf "\t[IPC_%s] = { \"%s\", %d, %d, %s, %s, IPC_LOST_%s, put_%s, get_%s },\n", upper(name[c]), name[c], fdmin[c], fdmax[c], reply[c] == "" ? "IPC_NONE" : "IPC_" upper(reply[c]), (name[c] in isreply) ? "true" : "false", lost[c], name[c], name[c]
 	}
-	print "};\n\nstruct permission {\n\tuint8_t kind, from, to;\n};\nstatic const struct permission permissions[] = {"
+	print "};\n\n/* For each kind and sender: a bit for each role that it may be sent to. */\nstatic const uint32_t permitted[IPC_KIND_COUNT][ROLE_COUNT] = {"
 	for (i = 0; i < nmsg; i++) {
-		c = order[i]; n = split(pairs[c], a, " ")
+		c = order[i]; n = split(pairs[c], a, " "); split("", mask); nsenders = 0
 		for (j = 1; j <= n; j++) {
 			split(a[j], x, ">")
 			nfr = split(roleset(x[1]), fr, " "); nto = split(roleset(x[2]), to, " ")
-			for (p = 1; p <= nfr; p++) for (q = 1; q <= nto; q++) printf "\t{ IPC_%s, ROLE_%s, ROLE_%s },\n", upper(name[c]), upper(fr[p]), upper(to[q])
+			for (p = 1; p <= nfr; p++) {
+				if (!(fr[p] in mask)) sender[nsenders++] = fr[p]
+				for (q = 1; q <= nto; q++) mask[fr[p]] = mask[fr[p]] (mask[fr[p]] == "" ? "" : " | ") "1u << ROLE_" upper(to[q])
+			}
 		}
+		for (j = 0; j < nsenders; j++) printf "\t[IPC_%s][ROLE_%s] = %s,\n", upper(name[c]), upper(sender[j]), mask[sender[j]]
 	}
 	print "};\n\nbool ipc_permitted(enum ipc_kind k, enum ipc_role from, enum ipc_role to)\n{"
-	print "\tfor (size_t i = 0; i < sizeof permissions / sizeof *permissions; i++)\n\t\tif (permissions[i].kind == k && permissions[i].from == from && permissions[i].to == to)\n\t\t\treturn true;\n\treturn false;\n}"
+	print "\treturn k < IPC_KIND_COUNT && from < ROLE_COUNT && to < ROLE_COUNT && (permitted[k][from] >> to & 1u) != 0;\n}"
 }
 END { if (bad) exit 1; if (mode == "h") header(); else code() }

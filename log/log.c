@@ -65,6 +65,20 @@ static void write_out(void *arg)
 	buf_reset(&w->out);
 }
 
+/* A captured process may write anything into its pipe: only printable ASCII reaches the file. */
+static void put_printable(struct buf *out, struct view line)
+{
+	while (line.n > 0) {
+		size_t n = 0;
+		while (n < line.n && ascii_isprint(line.p[n]))
+			n++;
+		buf_addv(out, view_head(line, n));
+		if (n < line.n)
+			buf_addc(out, '?');
+		line = view_skip(line, n + 1);
+	}
+}
+
 /* `TIME rest` becomes `TIME role=… pid=… rest`. */
 static void put_line(struct source *s, struct view line)
 {
@@ -78,9 +92,7 @@ static void put_line(struct source *s, struct view line)
 		line = view_skip(line, time + 1);
 	}
 	buf_printf(out, "role=%s pid=%u ", row != NULL ? row->name : ipc_role_name(s->role), s->pid);
-	/* A captured process may write anything into its pipe: only printable ASCII reaches the file. */
-	for (size_t i = 0; i < line.n; i++)
-		buf_addc(out, line.p[i] >= 0x20 && line.p[i] < 0x7f ? line.p[i] : '?');
+	put_printable(out, line);
 	buf_addc(out, '\n');
 	loop_later(s->w->d->loop, &s->w->write);
 }
