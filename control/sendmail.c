@@ -18,7 +18,7 @@
 #include "log/log.h"
 #include "sys/file.h"
 
-enum { CONF_MAX = 1024 * 1024, PATH_MAX_OCTETS = 4096 };
+enum { CONF_MAX = 1024 * 1024, PATH_MAX_OCTETS = 4096, TRIES = 10 };
 
 enum action { ACT_SEND, ACT_SMTP, ACT_QUEUE, ACT_ALIASES, ACT_NOTHING, ACT_USAGE };
 
@@ -193,20 +193,31 @@ static void keep_dead_letter(const struct sendmail *s)
 
 /* ---- what is done ---- */
 
+/* A receiver that dies is back in a moment; one that dies again and again is not waited for. */
+static int hand_in(struct sendmail *s)
+{
+	bool again = true;
+	int code = SM_LATER;
+
+	for (int i = 0; again && i < TRIES; i++) {
+		int fd = sendmail_connect(s->socket);
+		if (fd < 0)
+			break;
+		code = sendmail_send(s, fd, &again);
+		close(fd);
+	}
+	if (again)
+		fprintf(stderr, "sendmail: the mail system does not answer at %s\n", s->socket);
+	return code;
+}
+
 static int send_it(struct sendmail *s)
 {
 	int code = s->verify ? SM_OK : sendmail_read(s, STDIN_FILENO);
 
 	if (code != SM_OK)
 		return code;
-	int fd = sendmail_connect(s->socket);
-	if (fd < 0) {
-		fprintf(stderr, "sendmail: the mail system does not answer at %s\n", s->socket);
-		code = SM_LATER;
-	} else {
-		code = sendmail_send(s, fd);
-		close(fd);
-	}
+	code = hand_in(s);
 	if (code != SM_OK && code != SM_NO_USER)
 		keep_dead_letter(s);
 	return code;

@@ -42,8 +42,11 @@ int sendmail_take(struct sendmail *s, struct view raw);
 
 /* Connects, trying for 30 s while the suite is being started anew; -1 when nobody is there. */
 int sendmail_connect(const char *path);
-/* Hands the message in. An exit code; what went wrong was said on standard error. */
-int sendmail_send(struct sendmail *s, int fd);
+/*
+ * Hands the message in. An exit code; what went wrong was said on standard error. *again: the connection was lost before the message was
+ * on its way, so that it can be handed in anew without being there twice.
+ */
+int sendmail_send(struct sendmail *s, int fd, bool *again);
 /* -bs: carries octets between standard input and output and the socket. An exit code. */
 int sendmail_carry(int fd);
 

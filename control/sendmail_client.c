@@ -19,6 +19,8 @@ struct dialogue {
 	char in[REPLY_MAX]; /* what came and was not used */
 	size_t n;
 	char reply[REPLY_MAX]; /* the last line of the last reply */
+	bool sent; /* the message went out: whether it was taken is known from the reply alone */
+	bool gone; /* the connection was lost */
 };
 
 static int connect_once(const char *path)
@@ -124,11 +126,12 @@ static int command_text(struct dialogue *d, const char *text)
 
 /* ---- the transaction ---- */
 
-static int exit_code(const struct dialogue *d, int code, int never)
+static int exit_code(struct dialogue *d, int code, int never)
 {
-	if (!code)
+	d->gone = !code;
+	if (d->gone && d->sent)
 		fprintf(stderr, "sendmail: the mail system went away\n");
-	else
+	else if (code)
 		fprintf(stderr, "sendmail: %s\n", d->reply);
 	return !code || code / 100 == 4 ? SM_LATER : never;
 }
@@ -180,7 +183,7 @@ static int say_rcpts(struct dialogue *d, size_t *taken)
 	struct view rest = buf_view(&d->s->rcpts), one;
 	int worst = SM_OK;
 
-	while (rest.n && view_cut(&rest, '\0', &one)) {
+	while (rest.n && !d->gone && view_cut(&rest, '\0', &one)) {
 		int code = say_rcpt(d, one.p);
 		*taken += code == SM_OK;
 		if (code != SM_OK)
@@ -212,6 +215,7 @@ static int say_data(struct dialogue *d)
 		return exit_code(d, code, SM_UNAVAILABLE);
 	buf_init(&b, 2 * buf_len(&d->s->message) + 16);
 	stuff(buf_view(&d->s->message), &b);
+	d->sent = true;
 	code = say(d, buf_view(&b)) ? next_reply(d) : 0;
 	buf_fini(&b);
 	return code == 250 ? SM_OK : exit_code(d, code, SM_UNAVAILABLE);
@@ -225,28 +229,37 @@ static int transaction(struct dialogue *d)
 	if (code != SM_OK)
 		return code;
 	int worst = say_rcpts(d, &taken);
-	if (!taken || d->s->verify)
+	if (!taken || d->gone || d->s->verify)
 		return worst;
 	code = say_data(d);
 	return code != SM_OK ? code : worst;
 }
 
-int sendmail_send(struct sendmail *s, int fd)
+static int converse(struct sendmail *s, struct dialogue *d)
 {
-	struct dialogue d = { .s = s, .fd = fd };
 	struct buf hello;
-	int code = next_reply(&d);
+	int code = next_reply(d);
 
 	buf_init(&hello, 600);
 	buf_printf(&hello, "EHLO %s\r\n", s->hostname);
 	if (code == 220)
-		code = command(&d, &hello);
+		code = command(d, &hello);
 	buf_fini(&hello);
 	if (code != 250)
-		return exit_code(&d, code, SM_UNAVAILABLE);
-	int result = transaction(&d);
-	(void)!command_text(&d, "QUIT\r\n");
+		return exit_code(d, code, SM_UNAVAILABLE);
+	int result = transaction(d);
+	if (!d->gone)
+		(void)!command_text(d, "QUIT\r\n");
 	return result;
+}
+
+int sendmail_send(struct sendmail *s, int fd, bool *again)
+{
+	struct dialogue d = { .s = s, .fd = fd };
+	int code = converse(s, &d);
+
+	*again = d.gone && !d.sent;
+	return code;
 }
 
 /* ---- -bs ---- */
