@@ -274,14 +274,18 @@ static void note_level(struct stream *s)
 		stream_schedule(s, WORK_DRAINED);
 }
 
-static void finish_close(struct stream *s)
+/* close_notify goes out with the last of the output. */
+static void encrypt(struct stream *s)
 {
-	if (s->tls && s->phase == STREAM_SECURE && !s->said_goodbye) {
+	stream_tls_encrypt(s);
+	if (s->closing && !s->said_goodbye && buf_len(&s->tls->clear) == 0) {
 		s->said_goodbye = true;
 		stream_tls_goodbye(s);
-		stream_send(s);
-		return;
 	}
+}
+
+static void finish_close(struct stream *s)
+{
 	if (!s->linger) {
 		s->dead = true;
 		return;
@@ -297,7 +301,7 @@ void stream_send(struct stream *s)
 		return;
 	for (int i = 0; i < ROUNDS; i++) {
 		if (s->phase == STREAM_SECURE)
-			stream_tls_encrypt(s);
+			encrypt(s);
 		if (buf_len(&s->wire) == 0 || !send_once(s))
 			break;
 	}
@@ -394,8 +398,8 @@ static void on_turn_end(void *arg)
 	s->work = 0;
 	do_work(s, work);
 	if (((work | s->work) & WORK_FLUSH) && !s->dead) {
-		s->work &= ~(unsigned)WORK_FLUSH;
 		flush(s);
+		s->work &= ~(unsigned)WORK_FLUSH; /* what encryption put on the wire is sent too, or waits for the socket */
 	}
 	if (!s->work)
 		loop_later_cancel(s->loop, &s->later);
