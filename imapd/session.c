@@ -393,8 +393,9 @@ static void work(void *arg)
 		session_free(s);
 		return;
 	}
-	if (buf_len(&s->in) == 0)
-		buf_shrink(&s->in);
+	buf_shrink(&s->in);
+	if (imap_idle(&s->reader))
+		buf_shrink(&s->reader.command);
 	if (can_advance(s))
 		session_wake(s);
 	want(s);
