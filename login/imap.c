@@ -51,6 +51,8 @@ static void refused(struct client *c, unsigned step, const char *why)
 		tagged(c, "NO [UNAVAILABLE] Temporary failure, try again");
 	else if (step == 2)
 		tagged(c, "NO [AUTHENTICATIONFAILED] Authentication failed");
+	else if (step == LOGIN_NO_MECHANISM) /* RFC 9051 6.2.2 */
+		tagged(c, "NO Mechanism not offered");
 	else {
 		stream_write(c->stream, buf_view(&c->tag));
 		stream_printf(c->stream, " BAD %s\r\n", why != NULL ? why : "The exchange is not legal");

@@ -60,13 +60,15 @@ void client_start_tls(struct client *c);
 bool client_bad(struct client *c);
 bool client_secure(const struct client *c);
 
+#define LOGIN_NO_MECHANISM 5 /* beside the steps of auth_step */
+
 /* What the protocols answer: imap.c and pop3.c, one of each for a door. */
 struct protocol {
 	void (*greet)(struct client *c);
 	/* Takes what it can from the input in state CLIENT_COMMAND. */
 	void (*take)(struct client *c, struct buf *in);
 	void (*challenge)(struct client *c, struct view coded);
-	/* step as in auth_step: 1, 2, 3. */
+	/* step as in auth_step: 1, 2, 3; or the mechanism is not offered at all. */
 	void (*refused)(struct client *c, unsigned step, const char *why);
 	void (*farewell)(struct client *c, const char *why);
 };

@@ -63,7 +63,7 @@ void sasl_start(struct client *c, struct view mechanism, bool has_initial, struc
 	buf_init(&bound, 256);
 	if (!conf_has(c->l->d->conf, PARAM_AUTH_MECHANISMS, mechanism) || mechanism.n > 32) {
 		buf_fini(&bound);
-		refuse(c, 3, "Unknown mechanism");
+		refuse(c, LOGIN_NO_MECHANISM, "Unknown mechanism");
 		return;
 	}
 	struct ipc_auth_start m = { .id = ipc_next_id(auth), .door = (uint8_t)c->door, .tls = client_secure(c), .has_initial = has_initial,
