@@ -23,3 +23,5 @@ include tests/unit/auth/local.mk
 include tests/unit/daemon/local.mk
 endif
 include tests/fuzz/local.mk
+dist_noinst_SCRIPTS += tests/run build-aux/check-layers build-aux/check-standards
+EXTRA_DIST += build-aux/check-standards.list tests/system

@@ -1,0 +1,558 @@
+# SPDX-License-Identifier: ISC
+"""What the system tests share: class Suite starts a whole server in a temporary directory by ./quickstart, class Session speaks bytes
+with it, class Sink is a server to which it delivers, and main() runs a file's test_* functions and prints a line for each.
+
+A test file is `from suite import *`, functions `test_what(s)` with a Suite, and `main(...)`. Standard library only."""
+import base64, contextlib, glob, imaplib, inspect, json, os, poplib, re, shutil, signal, smtplib, socket, socketserver, ssl, subprocess, sys, tempfile
+import threading, time, traceback, uuid
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+QUICK = bool(os.environ.get("POSTRIDER_QUICK"))
+ROOT = os.geteuid() == 0
+BUILDS = {"san": os.environ.get("POSTRIDER_SAN", TOP + "/.quickstart/build-san"),
+          "release": os.environ.get("POSTRIDER_RELEASE", TOP + "/.quickstart/build")}
+PASSWORD = "correct horse battery"
+DOORS = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s")
+
+
+class Skip(Exception):
+    """A test that cannot be made here; its text says why."""
+
+
+def until(what, seconds=10, why="", pause=0.02):
+    """Asks what() until its answer is true, and returns that answer."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = what()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError("waited %gs in vain for %s" % (seconds, why or inspect.getsource(what).strip()))
+        time.sleep(pause)
+
+
+def same(got, wanted, what=""):
+    assert got == wanted, "%sgot %r, wanted %r" % (what and what + ": ", got, wanted)
+
+
+def run(*args, code=0, stdin=None, env=None, timeout=60, user=None):
+    """Runs a program; its exit status must be `code` (None: any). Returns what it printed, standard error included."""
+    p = subprocess.run(args, input=stdin.encode() if isinstance(stdin, str) else stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       env=dict(os.environ, **(env or {})), timeout=timeout, user=user, **({} if stdin is not None else {"stdin": subprocess.DEVNULL}))
+    out = p.stdout.decode(errors="replace")
+    if code is not None and p.returncode != code:
+        raise AssertionError("%s ended with %d, not %d:\n%s" % (" ".join(args), p.returncode, code, out[-3000:]))
+    return out
+
+
+def need(*programs):
+    for p in programs:
+        if not shutil.which(p):
+            raise Skip(p + " is not installed")
+
+
+def message(to="user2@example.test", sender="user1@example.test", subject="test", body="Hello.\r\n", ident=None, extra=""):
+    ident = ident or "<%s@test>" % uuid.uuid4().hex
+    return ("From: <%s>\r\nTo: <%s>\r\nSubject: %s\r\nMessage-ID: %s\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n%s\r\n%s"
+            % (sender, to, subject, ident, extra, body)).encode(), ident
+
+
+class Session:
+    """A connection on which bytes are said and lines are read."""
+
+    def __init__(self, suite, door, timeout=20, greet=True, source=None):
+        a = suite.info[door]
+        self.suite, self.door = suite, door
+        self.sock = socket.create_connection((a["host"], a["port"]), timeout, source_address=source)
+        if door.endswith("s") and door in ("submissions", "imaps", "pop3s"):
+            self.sock = suite.tls().wrap_socket(self.sock, server_hostname="localhost")
+        self.buffer = b""
+        self.greeting = self.reply() if greet else None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *a):
+        self.close()
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.sock.close()
+
+    def send(self, data):
+        self.sock.sendall(data if isinstance(data, bytes) else data.encode())
+
+    def _more(self):
+        try:
+            got = self.sock.recv(65536)
+        except (ConnectionResetError, ssl.SSLEOFError):
+            got = b""
+        self.buffer += got
+        return bool(got)
+
+    def line(self):
+        """The next line without its CRLF; None at the end of the connection."""
+        while b"\n" not in self.buffer:
+            if not self._more():
+                return None
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        assert line.endswith(b"\r"), "a line without CR: %r" % line
+        return line[:-1].decode(errors="replace")
+
+    def octets(self, n):
+        while len(self.buffer) < n:
+            assert self._more(), "the connection ended within %d octets: %r" % (n, self.buffer)
+        got, self.buffer = self.buffer[:n], self.buffer[n:]
+        return got
+
+    def reply(self):
+        """SMTP and LMTP: a whole reply as one string. Other doors: a line."""
+        lines = [self.line()]
+        while lines[-1] is not None and self.door in ("smtp", "submission", "submissions", "lmtp") and lines[-1][3:4] == "-":
+            lines.append(self.line())
+        return None if lines[-1] is None else "\n".join(lines)
+
+    def say(self, data):
+        """One command (a str gets its CRLF), one reply."""
+        self.send(data + "\r\n" if isinstance(data, str) else data)
+        return self.reply()
+
+    def expect(self, data, prefix):
+        got = self.say(data)
+        assert (got or "").startswith(prefix), "%r: got %r, wanted %s" % (data[:80], got, prefix)
+        return got
+
+    def tagged(self, command, tag="a"):
+        """IMAP: the untagged lines (literals within them as they came) and the tagged one."""
+        self.send("%s %s\r\n" % (tag, command))
+        lines = []
+        while True:
+            line = self.line()
+            if line is None:
+                return lines, None
+            while re.search(r"\{\d+\}$", line):
+                line += "\r\n" + self.octets(int(line[line.rindex("{") + 1:-1])).decode(errors="replace") + (self.line() or "")
+            if line.startswith(tag + " "):
+                return lines, line[len(tag) + 1:]
+            lines.append(line)
+
+    def starttls(self):
+        if self.door.startswith("imap"):
+            assert self.tagged("STARTTLS")[1].startswith("OK")
+        elif self.door.startswith("pop3"):
+            self.expect("STLS", "+OK")
+        else:
+            self.expect("STARTTLS", "220")
+        return self.secure()
+
+    def secure(self, context=None):
+        self.sock = (context or self.suite.tls()).wrap_socket(self.sock, server_hostname="localhost")
+        return self
+
+    def at_end(self, seconds=10):
+        """True when the server ends the connection."""
+        self.sock.settimeout(seconds)
+        try:
+            while self._more():
+                pass
+            return True
+        except TimeoutError:
+            return False
+
+
+class Suite:
+    def __init__(self, build="san", accounts=3, settings=(), domain="example.test", user=None):
+        self.build, self.domain, self.user = BUILDS[build], domain, user
+        self.sanitized = build == "san"
+        self.base = tempfile.mkdtemp(prefix="system.", dir=os.environ.get("POSTRIDER_TESTS"))
+        os.chmod(self.base, 0o755)
+        self.dir = self.base + "/i"
+        self.errors, self.may_die, self.mounted = [], False, False
+        self.settings = list(settings)
+        self.accounts = accounts
+        os.mkdir(self.dir)
+        self.info = {"run": self.dir + "/run", "log": self.dir + "/log/postrider.log"}
+        if user:
+            shutil.chown(self.dir, user)
+
+    def begin(self):
+        args = ["--domain", self.domain, "--accounts", str(self.accounts), "--password", PASSWORD, "--no-demo", "--json"]
+        for one in self.settings:
+            args += ["--set", one]
+        self.quickstart(*args)
+        with open(self.dir + "/info.json") as f:
+            self.info = json.load(f)
+        self.program = self.info["program"]
+        return self
+
+    def quickstart(self, *args, code=0):
+        self._keep_errors()
+        env = {"POSTRIDER_BUILD": self.build, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:disable_coredump=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+        return run(TOP + "/quickstart", *args, "--dir", self.dir, code=code, env=env, timeout=300, user=self.user)
+
+    # ---- what runs ----
+    def status(self):
+        with contextlib.suppress(OSError, ValueError):
+            with open(self.info["run"] + "/status") as f:
+                return json.load(f)
+        return {"state": "down", "processes": []}
+
+    def pids(self, name=None):
+        """The process ids of the rows called name (all of them: None), those of accounts' sessions not among them."""
+        return [p["pid"] for p in self.status()["processes"] if name in (None, p["name"]) and p["pid"]]
+
+    def names(self):
+        return sorted({p["name"] for p in self.status()["processes"]})
+
+    def children(self, pid):
+        out = []
+        for path in glob.glob("/proc/[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                with open(path) as f:
+                    text = f.read()
+                if int(text.rpartition(")")[2].split()[1]) == pid:
+                    child = int(text.split()[0])
+                    out += [child] + self.children(child)
+        return out
+
+    def everything(self):
+        """All process ids of this instance: master and all below it."""
+        master = self.status().get("pid")
+        return [] if not master else [master] + self.children(master)
+
+    def wait_ready(self, seconds=20):
+        until(lambda: self.status()["state"] == "running", seconds, "all processes to be ready")
+
+    def kill(self, name):
+        """SIGKILL to the first process of a row. Returns its pid."""
+        self.may_die = True
+        pid = self.pids(name)[0]
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def kill_all(self):
+        """SIGKILL to all processes of the instance at once: what a power cut is to processes."""
+        self.may_die = True
+        pids = self.everything()
+        master = pids[0]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        until(lambda: not any(alive(p) for p in pids), 10, "the killed to be gone")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.info["run"] + "/status")
+        return master
+
+    def start(self):
+        self.quickstart("start", "--no-demo")
+        self.wait_ready()
+
+    def stop(self):
+        pids = self.everything()
+        self.quickstart("stop")
+        until(lambda: not any(alive(p) for p in pids), 15, "all processes to end")
+
+    def postrider(self, *args, code=0, stdin=None):
+        return run(self.program, "-c", self.info["config"], *args, code=code, stdin=stdin, user=self.user)
+
+    def configure(self, text):
+        with open(self.info["config"], "a") as f:
+            f.write(text)
+
+    # ---- clients ----
+    def name(self, n):
+        return "user%d@%s" % (n, self.domain)
+
+    def tls(self, **options):
+        context = ssl.create_default_context(cafile=self.info["ca"])
+        for key, value in options.items():
+            setattr(context, key, value)
+        return context
+
+    def session(self, door, **options):
+        return Session(self, door, **options)
+
+    def smtp(self, door="smtp", helo="client.test"):
+        a = self.info[door]
+        kind = smtplib.LMTP if door == "lmtp" else smtplib.SMTP
+        c = kind(a["host"], a["port"], local_hostname=helo, **({} if door == "lmtp" else {"timeout": 20}))
+        return c
+
+    def submission(self, n, door="submission"):
+        a = self.info[door]
+        if door == "submissions":
+            c = smtplib.SMTP_SSL("localhost", a["port"], context=self.tls(), timeout=20, local_hostname="client.test")
+        else:
+            c = smtplib.SMTP("localhost", a["port"], timeout=20, local_hostname="client.test")
+            c.starttls(context=self.tls())
+        c.login(self.name(n), PASSWORD)
+        return c
+
+    def imap(self, n, door="imaps", login=True):
+        a = self.info[door]
+        if door == "imaps":
+            c = imaplib.IMAP4_SSL("localhost", a["port"], ssl_context=self.tls(), timeout=20)
+        else:
+            c = imaplib.IMAP4("localhost", a["port"], timeout=20)
+            c.starttls(self.tls())
+        if login:
+            c.login(self.name(n), PASSWORD)
+        return c
+
+    def pop3(self, n, door="pop3s"):
+        a = self.info[door]
+        if door == "pop3s":
+            c = poplib.POP3_SSL("localhost", a["port"], context=self.tls(), timeout=20)
+        else:
+            c = poplib.POP3("localhost", a["port"], timeout=20)
+            c.stls(self.tls())
+        c.user(self.name(n))
+        c.pass_(PASSWORD)
+        return c
+
+    def send(self, to=2, door="smtp", sender="someone@elsewhere.test", **parts):
+        """One message from outside; returns its Message-ID."""
+        rcpts = [self.name(n) for n in (to if isinstance(to, (list, tuple)) else [to])]
+        text, ident = message(to=", ".join("<%s>" % r for r in rcpts)[1:-1], sender=sender or "postmaster@elsewhere.test", **parts)
+        with self.smtp(door) as c:
+            refused = c.sendmail(sender, rcpts, text)
+            assert not refused, refused
+        return ident
+
+    def mailbox(self, n, box="INBOX"):
+        """The Message-IDs of a mailbox, in the order of UIDs."""
+        c = self.imap(n)
+        try:
+            assert c.select(box, readonly=True)[0] == "OK"
+            kind, data = c.uid("FETCH", "1:*", "(BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")
+            assert kind == "OK", data
+            return [re.search(rb"(<[^>]*>)", part[1]).group(1).decode() for part in data if isinstance(part, tuple) and b"<" in part[1]]
+        finally:
+            c.logout()
+
+    def wait_mail(self, n, ident, seconds=15):
+        until(lambda: ident in self.mailbox(n), seconds, "%s to be in %s's INBOX" % (ident, self.name(n)), pause=0.1)
+
+    def fetch(self, n, ident):
+        """The message with this Message-ID, whole, as soon as it is there."""
+        self.wait_mail(n, ident)
+        c = self.imap(n)
+        try:
+            c.select("INBOX", readonly=True)
+            data = c.uid("SEARCH", "HEADER", "Message-ID", '"%s"' % ident)[1]
+            uids = data[0].split()
+            same(len(uids), 1, "messages with this Message-ID")
+            return c.uid("FETCH", uids[0].decode(), "BODY.PEEK[]")[1][0][1]
+        finally:
+            c.logout()
+
+    def queue(self):
+        return json.loads(self.postrider("--json", "queue", "list") or "[]")
+
+    def wait_empty_queue(self, seconds=20):
+        until(lambda: not self.queue(), seconds, "an empty queue", pause=0.1)
+
+    def log(self):
+        with contextlib.suppress(OSError):
+            with open(self.info["log"], errors="replace") as f:
+                return f.read()
+        return ""
+
+    def alive(self):
+        """A fresh session of each kind is greeted."""
+        for door in ("smtp", "submission", "lmtp", "imap", "pop3"):
+            with self.session(door, timeout=5) as c:
+                assert c.greeting and c.greeting[:3] in ("220", "* O", "+OK"), (door, c.greeting)
+
+    # ---- the end ----
+    def _keep_errors(self):
+        """What processes said on standard error: a restart begins that file anew."""
+        with contextlib.suppress(OSError):
+            with open(self.dir + "/run/start.err", errors="replace") as f:
+                self.errors.append(f.read())
+
+    def reports(self):
+        """What went wrong that no test looked for: the sanitizers' reports, and processes that died of themselves."""
+        self._keep_errors()
+        text = "".join(self.errors)
+        found = re.findall(r"(?s)(?:==\d+==ERROR|[^\n]*runtime error|[^\n]*invariant broken|[^\n]*out of memory).{0,3000}", text)[:3]
+        log = self.log()
+        if not self.may_die:
+            found += [line for line in log.split("\n") if "event=process_died" in line][:5]
+        found += [line for line in log.split("\n") if "event=process_died" in line and ("signal=6" in line or "signal=11" in line or "signal=31" in line)][:5]
+        return found
+
+    def end(self):
+        pids = self.everything()
+        try:
+            if pids:
+                self.quickstart("stop", code=None)
+        finally:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    if alive(pid):
+                        os.kill(pid, signal.SIGKILL)
+
+    def remove(self):
+        if self.mounted:
+            subprocess.run(["umount", "-l", self.mounted], check=False)
+        shutil.rmtree(self.base, ignore_errors=True)
+
+
+def alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Sink:
+    """A next hop: an SMTP server whose replies a test chooses. `answers` gives the reply to a verb or to b"." (content): a str, or a function of
+    the command's text; what came stands in `messages` (sender, recipients, content as on the wire)."""
+
+    def __init__(self, answers=None, tls=None, ehlo=("PIPELINING", "8BITMIME", "SIZE 10000000", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")):
+        self.answers, self.messages, self.context, self.ehlo, self.commands = answers or {}, [], tls, ehlo, []
+        sink = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                with contextlib.suppress(OSError, ssl.SSLError):
+                    sink.serve(self)
+
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def address(self):
+        return "127.0.0.1:%d" % self.port
+
+    def answer(self, verb, text, default):
+        a = self.answers.get(verb, default)
+        return a(text) if callable(a) else a
+
+    def serve(self, h):
+        secure, sender, rcpts = False, None, []
+
+        def put(text):
+            h.wfile.write(text.encode() + b"\r\n")
+            h.wfile.flush()
+        put(self.answer("greeting", "", "220 sink.test ESMTP"))
+        while line := h.rfile.readline():
+            text = line.rstrip(b"\r\n").decode(errors="replace")
+            verb = text.split(" ")[0].split(":")[0].upper()
+            self.commands.append(text)
+            if verb == "EHLO":
+                words = list(self.ehlo) + (["STARTTLS"] if self.context and not secure else [])
+                put("\r\n".join("250-" + w for w in ["sink.test"] + words[:-1]) + "\r\n250 " + words[-1] if words else "250 sink.test")
+            elif verb == "STARTTLS" and self.context:
+                put("220 go")
+                h.connection = self.context.wrap_socket(h.connection, server_side=True)
+                h.rfile, h.wfile = h.connection.makefile("rb"), h.connection.makefile("wb")
+                secure = True
+            elif verb == "MAIL":
+                sender, rcpts = text, []
+                put(self.answer("MAIL", text, "250 2.1.0 ok"))
+            elif verb == "RCPT":
+                reply = self.answer("RCPT", text, "250 2.1.5 ok")
+                if reply.startswith("2"):
+                    rcpts.append(text)
+                put(reply)
+            elif verb == "DATA":
+                reply = self.answer("DATA", text, "354 go on" if rcpts else "503 5.5.1 no recipients")
+                put(reply)
+                if not reply.startswith("354"):
+                    continue
+                content = b""
+                while not (content == b".\r\n" or content.endswith(b"\r\n.\r\n")):
+                    more = h.rfile.readline()
+                    if not more:
+                        return
+                    content += more
+                reply = self.answer(".", content.decode(errors="replace"), "250 2.0.0 taken")
+                if reply.startswith("2"):
+                    self.messages.append((sender, rcpts, content[:-3], secure))
+                put(reply)
+            elif verb == "QUIT":
+                put("221 bye")
+                return
+            else:
+                put(self.answer(verb, text, "250 ok" if verb in ("RSET", "NOOP", "HELO") else "500 what?"))
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+# ---- running a file's tests ----
+
+def slow(test):
+    test.slow = True
+    return test
+
+
+def needs_root(test):
+    test.root = True
+    return test
+
+
+def _stop(signo, frame):
+    raise KeyboardInterrupt
+
+
+def _one(label, test, s):
+    try:
+        if getattr(test, "slow", False) and QUICK:
+            raise Skip("slow")
+        if getattr(test, "root", False) and not ROOT:
+            raise Skip("needs root")
+        begun = time.monotonic()
+        test(*([s] if inspect.signature(test).parameters else []))
+        print("ok %s (%.1fs)" % (label, time.monotonic() - begun), flush=True)
+        return True
+    except Skip as why:
+        print("skip %s (%s)" % (label, why), flush=True)
+        return True
+    except Exception:
+        print("FAIL " + label)
+        print("    " + traceback.format_exc().replace("\n", "\n    "), flush=True)
+        return False
+
+
+def main(namespace, fixture=None, **options):
+    """Runs the test_* functions of a file in their order on one suite, which `options` describe (or fixture() makes; None: no suite)."""
+    signal.signal(signal.SIGTERM, _stop)
+    name = "system/" + os.path.basename(sys.argv[0])[:-len("_test.py")]
+    wanted = sys.argv[1:]
+    tests = [t for key, t in namespace.items() if key.startswith("test_") and callable(t) and (not wanted or any(w in key for w in wanted))]
+    good, s = True, None
+    try:
+        if fixture is not False:
+            s = Suite(**options)
+            try:
+                s.begin()
+            except Exception:
+                print("FAIL %s: start" % name)
+                print("    " + traceback.format_exc().replace("\n", "\n    "), flush=True)
+                good = False
+        for test in tests if good else []:
+            good = _one("%s: %s" % (name, test.__name__[5:].replace("_", " ")), test, s) and good
+        if s:
+            s.end()
+            reports = s.reports()
+            print("%s %s: no process died of itself%s" % ("FAIL" if reports else "ok", name, ", no sanitizer spoke" if s.sanitized else ""))
+            for r in reports:
+                print("    " + r.replace("\n", "\n    "))
+            if (not good or reports) and not os.environ.get("POSTRIDER_NO_LOG"):
+                print("    the log's end:\n    " + "\n    ".join(s.log().split("\n")[-40:]))
+            good = good and not reports
+    except KeyboardInterrupt:
+        print("FAIL %s: interrupted" % name)
+        good = False
+    finally:
+        if s:
+            s.end()
+            s.remove()
+    sys.exit(0 if good else 1)
