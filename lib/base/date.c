@@ -56,14 +56,43 @@ int64_t date_seconds(const struct date *d)
 	return days * DAY + ((int64_t)d->hour * 60 + d->minute - d->zone) * 60 + d->second;
 }
 
+/* Without printf: each log line and each message has a date. */
+static void put_digits(struct buf *b, int value, size_t digits)
+{
+	char text[4];
+
+	for (size_t i = digits; i; i--) {
+		text[i - 1] = (char)('0' + value % 10);
+		value /= 10;
+	}
+	buf_add(b, text, digits);
+}
+
+static void put_time(struct buf *b, const struct date *d)
+{
+	put_digits(b, d->hour, 2);
+	buf_addc(b, ':');
+	put_digits(b, d->minute, 2);
+	buf_addc(b, ':');
+	put_digits(b, d->second, 2);
+}
+
 void date_put_rfc5322(struct buf *b, int64_t t)
 {
 	struct date d;
 
 	date_of(t, &d);
 	int64_t days = date_seconds(&d) / DAY;
-	buf_printf(b, "%s, %d %s %04d %02d:%02d:%02d +0000", weekdays[(days + 4) % 7], d.day, months[d.month - 1], d.year,
-		d.hour, d.minute, d.second);
+	buf_adds(b, weekdays[(days + 4) % 7]);
+	buf_adds(b, ", ");
+	buf_addu(b, (uint64_t)d.day);
+	buf_addc(b, ' ');
+	buf_adds(b, months[d.month - 1]);
+	buf_addc(b, ' ');
+	put_digits(b, d.year, 4);
+	buf_addc(b, ' ');
+	put_time(b, &d);
+	buf_adds(b, " +0000");
 }
 
 void date_put_imap(struct buf *b, int64_t t)
@@ -79,8 +108,16 @@ void date_put_iso(struct buf *b, int64_t t, uint32_t ns)
 	struct date d;
 
 	date_of(t, &d);
-	buf_printf(b, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", d.year, d.month, d.day, d.hour, d.minute, d.second,
-		(unsigned)(ns / 1000000 % 1000));
+	put_digits(b, d.year, 4);
+	buf_addc(b, '-');
+	put_digits(b, d.month, 2);
+	buf_addc(b, '-');
+	put_digits(b, d.day, 2);
+	buf_addc(b, 'T');
+	put_time(b, &d);
+	buf_addc(b, '.');
+	put_digits(b, (int)(ns / 1000000 % 1000), 3);
+	buf_addc(b, 'Z');
 }
 
 /* Reading. Each function takes what it knows off *v, or leaves *v and gives false. */

@@ -128,14 +128,17 @@ void log_render(struct buf *b, const char *event, const struct log_field *fields
 	static const char cut[] = " cut=1";
 	size_t most = b->max;
 
-	buf_printf(b, "event=%s", event);
+	buf_adds(b, "event=");
+	buf_adds(b, event);
 	/* Keeps place for the remark. */
 	b->max = b->max > sizeof cut + b->n ? b->max - (sizeof cut - 1) : b->max;
 	for (; fields->name; fields++) {
 		size_t before = b->n;
 		bool was_over = b->over;
 		b->over = false;
-		buf_printf(b, " %s=", fields->name);
+		buf_addc(b, ' ');
+		buf_adds(b, fields->name);
+		buf_addc(b, '=');
 		put_value(b, fields);
 		if (b->over) {
 			buf_cut(b, before);
@@ -155,7 +158,9 @@ static void put_line(struct buf *b, enum log_level level, const char *event, con
 	int64_t now = clock_wall(&ns);
 
 	date_put_iso(b, now, ns);
-	buf_printf(b, " level=%s ", level_names[level]);
+	buf_adds(b, " level=");
+	buf_adds(b, level_names[level]);
+	buf_addc(b, ' ');
 	if (sink.fd < 0)
 		buf_printf(b, "role=%s pid=%ld ", sink.role ? sink.role : "postrider", (long)getpid());
 	log_render(b, event, fields);
