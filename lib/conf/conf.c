@@ -77,7 +77,7 @@ static bool read_bool(struct view v, uint64_t *out)
 static bool printable(struct view v)
 {
 	for (size_t i = 0; i < v.n; i++)
-		if ((unsigned char)v.p[i] < 0x20 || v.p[i] == 0x7f)
+		if (((unsigned char)v.p[i] < 0x20 && v.p[i] != '\t') || v.p[i] == 0x7f)
 			return false;
 	return v.n <= VALUE_MAX;
 }

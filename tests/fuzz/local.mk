@@ -51,3 +51,7 @@ check_PROGRAMS += tests/fuzz/smtp_reply
 tests_fuzz_smtp_reply_SOURCES = tests/fuzz/smtp_reply.c tests/fuzz/run.c
 tests_fuzz_smtp_reply_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_fuzz_smtp_reply_LDADD = libsmtpclient.a $(L_PROTO)
+
+check_PROGRAMS += tests/fuzz/ipc
+tests_fuzz_ipc_SOURCES = tests/fuzz/ipc.c tests/fuzz/run.c
+tests_fuzz_ipc_LDADD = $(L_IPC)
