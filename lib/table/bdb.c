@@ -15,7 +15,7 @@
 #include "table/engines.h"
 #include "table/whole.h"
 
-#define CACHE_READ (256 * 1024)
+#define CACHE_READ (8 * 1024 * 1024) /* the inner pages of a million accounts; touched as it fills */
 #define CACHE_BUILD (16 * 1024 * 1024)
 #define PAGE 4096
 
