@@ -144,7 +144,7 @@ static const struct command commands[] = {
 	{ "QUIT", command_quit, STAGE_ALL, NEED_NOTHING, LINE_PLAIN, false, NULL },
 	{ "STARTTLS", command_starttls, STAGE_START | STAGE_READY, NEED_NOTHING, LINE_PLAIN, false, NULL },
 	{ "AUTH", command_auth, STAGE_READY, NEED_NOTHING, LINE_AUTH, true, NULL },
-	{ "VRFY", command_vrfy, STAGE_ALL, NEED_NOTHING, LINE_ENVELOPE, false, NULL },
+	{ "VRFY", command_vrfy, STAGE_ALL, NEED_NOTHING, LINE_PLAIN, false, NULL },
 	{ "HELP", command_help, STAGE_ALL, NEED_NOTHING, LINE_PLAIN, false, NULL },
 };
 

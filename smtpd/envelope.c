@@ -161,7 +161,6 @@ static void settle_good(struct session *s, struct rcpt *r)
 	s->t->rcpts[s->t->good++] = *r;
 }
 
-/* Unknown recipients are an error only of strangers: LMTP clients, relays and users may well have one wrong among many. */
 static void settle_bad(struct session *s, const struct rcpt *r)
 {
 	answer_unref(r->route);

@@ -11,13 +11,13 @@ libsmtpd_a_SOURCES = \
 	smtpd/login.c \
 	smtpd/message.c smtpd/message.h \
 	smtpd/session.c smtpd/session.h \
-	smtpd/settings.c smtpd/settings.h
+	smtpd/settings.c smtpd/settings.h \
+	smtpd/users.c smtpd/users.h
 L_SMTPD = libsmtpd.a libproto.a $(L_IPC)
 
 pkglibexec_PROGRAMS += smtpd/smtpd
 smtpd_smtpd_SOURCES = \
 	smtpd/client.c \
 	smtpd/requests.c \
-	smtpd/smtpd.c smtpd/smtpd.h \
-	smtpd/users.c smtpd/users.h
+	smtpd/smtpd.c smtpd/smtpd.h
 smtpd_smtpd_LDADD = libsmtpd.a libproto.a $(L_DAEMON)

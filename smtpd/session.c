@@ -75,13 +75,18 @@ static void note_reject(const struct session *s, unsigned code, struct view stat
 		LV("status", status), LV("text", text), LV("sender", s->t ? address_view(&s->t->mail.sender) : VIEW_NONE));
 }
 
-/* Each error beyond those that are free makes its answer wait longer; at the bound the session ends. */
+/*
+ * Each error beyond those that are free makes its answer wait longer; at the bound the session ends. LMTP clients, relays and users who have logged in
+ * may well have some wrong recipients among many good ones.
+ */
 static void count_error(struct session *s)
 {
 	static const struct smtp_reply enough = { 421, "4.7.0", "Too many errors" };
 
+	bool stranger = s->facts.class->stranger && !s->account.n;
+
 	s->errors++;
-	if (!s->facts.class->stranger && s->errors < s->facts.settings->errors_max * 10)
+	if (!stranger && s->errors < s->facts.settings->errors_max * FAMILIAR_FACTOR)
 		return;
 	if (s->errors >= s->facts.settings->errors_max) {
 		session_reply(s, &enough);

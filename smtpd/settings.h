@@ -28,6 +28,7 @@ enum {
 	RECEIVED_MAX = 100,
 	/* Errors of a session that cost nothing but are answered; from here on each answer waits longer. */
 	ERRORS_FREE = 10,
+	FAMILIAR_FACTOR = 10, /* who is no stranger may make so many times smtpd.error_limit errors */
 	ERROR_DELAY = 100,  /* ms more for each error beyond */
 	LOGIN_DELAY = 1000, /* ms more for each refused log-in of the session after the first, up to four (auth waits too) */
 	RCPTS_ASKED = 64,   /* recipients of one transaction that lookup is asked about at a time */
