@@ -255,7 +255,7 @@ static void list(struct session *s, bool lsub)
 	s->job_free = list_free;
 	if (!args_space(s))
 		return;
-	if (!lsub && imap_take(&s->text, '(') && (!options(s, select_options, &j->selects, NULL) || !args_space(s)))
+	if (!lsub && imap_take(&s->text, '(') && (!options(s, select_options, &j->selects, &j->status) || !args_space(s)))
 		return;
 	if (!patterns(s, j, &root)) {
 		session_bad(s, "LIST takes a reference and a pattern");

@@ -57,6 +57,8 @@ static bool is_token(char c)
 struct view mime_token(struct mime_lex *l)
 {
 	size_t begin = l->at;
+	if (at_end(l))
+		return VIEW_NONE;
 	while (!at_end(l) && is_token(peek(l)))
 		l->at++;
 	return view_make(l->in.p + begin, l->at - begin);
@@ -102,6 +104,8 @@ static struct view quoted(struct arena *a, struct mime_lex *l)
 static struct view bare(struct mime_lex *l)
 {
 	size_t begin = l->at;
+	if (at_end(l))
+		return VIEW("");
 	while (!at_end(l) && !ascii_isspace(peek(l)) && peek(l) != ';' && peek(l) != '"')
 		l->at++;
 	return view_make(l->in.p + begin, l->at - begin);
