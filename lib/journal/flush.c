@@ -162,6 +162,18 @@ static void take_next(struct journal *j, struct journal_flush *f)
 	j->next = s;
 }
 
+/*
+ * All of s is durable. What was reserved in it behind its end goes back, once its successor says for good that this is the end; one that was cut
+ * away as a whole keeps its begin, and with it its place in the chain.
+ */
+static void segment_settled(struct journal *j, struct segment *s)
+{
+	s->dirty = false;
+	if (s != j->head && j->o.role == JOURNAL_OWNER && s->object != NULL && s->writable && s->end > s->head.first &&
+		j->head->head.first < j->durable)
+		s->object->backend->ops->seal(s->object, segment_offset(s, s->end));
+}
+
 static int flush_good(struct journal *j, const struct journal_flush *f)
 {
 	if (f->to > j->durable) {
@@ -176,7 +188,7 @@ static int flush_good(struct journal *j, const struct journal_flush *f)
 		struct segment *s = j->segments[i];
 
 		if (s->dirty && s->end <= j->durable)
-			s->dirty = false;
+			segment_settled(j, s);
 		if (s->head.first < j->durable)
 			s->entry_durable = true;
 	}

@@ -135,11 +135,12 @@ uint64_t segment_stop(const struct segment *s);
 enum frame_state { FRAME_GOOD, FRAME_BAD_PAYLOAD, FRAME_BAD };
 struct frame_at {
 	enum frame_state state;
+	bool nothing; /* the object ends here, or before */
 	struct frame_head head;
 	uint64_t offset, size; /* in the object */
 	const uint8_t *payload;
 };
-/* Looks at what stands at offset. Positions of plain segments are checked against the offset. sums: check the payload too. */
+/* Looks at what stands at offset. Positions of plain segments are checked against the offset. */
 MUST_CHECK int frame_look(struct journal *j, struct segment *s, uint64_t offset, uint64_t stop, bool patch, struct frame_at *f);
 /* The offset of the next valid frame head behind offset with a position of at least `least`; stop when there is none. */
 MUST_CHECK int frame_resync(struct journal *j, struct segment *s, uint64_t offset, uint64_t stop, uint64_t least, bool patch, uint64_t *found);
@@ -148,10 +149,7 @@ MUST_CHECK int segment_seek(struct journal *j, struct segment *s, uint64_t posit
 static inline uint64_t segment_offset(const struct segment *s, uint64_t position) { return SEGMENT_DATA + (position - s->head.first); }
 static inline uint64_t segment_position(const struct segment *s, uint64_t offset) { return s->head.first + (offset - SEGMENT_DATA); }
 
-/*
- * Walks the frames of one segment from position on, damage reported; fn as in journal_scan, the journal's own kinds left out. quiet: damage is
- * not reported.
- */
+/* Walks the frames of one segment from position on, damage reported; fn as in journal_scan, the journal's own kinds left out. */
 MUST_CHECK int segment_walk(struct journal *j, struct segment *s, uint64_t position,
 	int (*fn)(void *arg, const struct frame_at *f), void *arg, uint64_t *next);
 void damage_report(struct journal *j, uint64_t from, uint64_t to);

@@ -70,7 +70,12 @@ static int finish_creation(struct journal *j)
 /* Finds the end, and makes what is above the mark fit to be flushed. */
 static int load_tail(struct journal *j)
 {
-	int r = recover_tail(j, j->durable);
+	int r;
+
+	for (size_t i = 0; i < j->n; i++)
+		if (j->segments[i]->begin_mark > j->durable)
+			j->durable = j->segments[i]->begin_mark;
+	r = recover_tail(j, j->durable);
 
 	if (r == ERR_OK && j->durable > j->end)
 		j->durable = j->end;

@@ -115,6 +115,7 @@ int frame_look(struct journal *j, struct segment *s, uint64_t offset, uint64_t s
 	int r = window_get(j, s, offset, FRAME_HEAD, stop, patch, &p, &got);
 
 	f->state = FRAME_BAD;
+	f->nothing = r == ERR_OK && got == 0;
 	f->offset = offset;
 	f->size = 0;
 	if (r != ERR_OK || got < FRAME_HEAD || !frame_head_get(p, s->salt_sum, &f->head) ||
@@ -195,6 +196,12 @@ static bool table_decode(struct segment *s, const uint8_t *p, size_t n)
 {
 	if (crc32c(0, p, n) != s->head.table_sum)
 		return false;
+	for (size_t i = 0; i < n; i += SEGMENT_TABLE_ENTRY) {
+		uint64_t offset = le64_get(p + i + 8);
+
+		if (offset < SEGMENT_DATA || offset >= s->head.table_at || (i > 0 && le64_get(p + i) <= le64_get(p + i - SEGMENT_TABLE_ENTRY)))
+			return false;
+	}
 	s->entries = s->head.entries;
 	s->table = mem_array(s->entries + 1, sizeof(*s->table));
 	for (size_t i = 0; i < s->entries; i++)
@@ -210,6 +217,8 @@ static int table_load(struct journal *j, struct segment *s)
 
 	if (s->table != NULL || s->head.entries == 0)
 		return ERR_OK;
+	if (n > s->head.table_at)
+		return table_rebuild(j, s); /* more entries than there can be frames */
 	r = window_get(j, s, s->head.table_at, n, s->head.table_at + n, true, &p, &got);
 	if (r != ERR_OK)
 		return r;
@@ -302,7 +311,8 @@ int segment_walk(struct journal *j, struct segment *s, uint64_t position, int (*
 		r = frame_look(j, s, offset, stop, true, &f);
 		if (r != ERR_OK)
 			break;
-		if (f.state == FRAME_BAD) {
+		/* Positions rise; one that does not is no more to be believed than a wrong sum. */
+		if (f.state == FRAME_BAD || f.head.position < *next) {
 			r = walk_damage(j, s, &offset, stop, next);
 			continue;
 		}

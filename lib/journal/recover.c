@@ -138,6 +138,10 @@ static int tail_segment(struct journal *j, size_t i, uint64_t *p, bool *ended)
 			*p += f.size;
 			continue;
 		}
+		if (r == ERR_OK && f.nothing && i == j->n - 1 && j->durable <= *p) {
+			*ended = true; /* S1, without a further look */
+			return end_here(j, i, *p);
+		}
 		if (r == ERR_OK && !s->end_stated)
 			r = nothing_behind(j, s, *p, &nothing);
 		if (r == ERR_OK && nothing) {

@@ -10,6 +10,10 @@ check_PROGRAMS += tests/fuzz/mime
 tests_fuzz_mime_SOURCES = tests/fuzz/mime.c tests/fuzz/run.c
 tests_fuzz_mime_LDADD = $(L_PROTO)
 
+check_PROGRAMS += tests/fuzz/segment
+tests_fuzz_segment_SOURCES = tests/fuzz/segment.c tests/fuzz/run.c
+tests_fuzz_segment_LDADD = $(L_JOURNAL)
+
 check_PROGRAMS += tests/fuzz/search
 tests_fuzz_search_SOURCES = tests/fuzz/search.c tests/fuzz/run.c
 tests_fuzz_search_LDADD = $(L_PROTO)

@@ -236,7 +236,12 @@ void disk_follow(struct disk *d, const struct seam_call *c, long result)
 		inode_write(inode_of(d, c->name), c->iov, c->iovs, (size_t)c->at, (size_t)result);
 	else if (c->op == SEAM_FLUSH)
 		inode_flush(inode_of(d, c->name));
-	else if (c->op == SEAM_RESERVE) {
+	else if (c->op == SEAM_TRUNCATE) {
+		struct inode *o = inode_of(d, c->name);
+
+		memset(o->now + c->at, 0, o->size - (size_t)c->at);
+		o->size = (size_t)c->at;
+	} else if (c->op == SEAM_RESERVE) {
 		struct inode *o = inode_of(d, c->name);
 
 		inode_grow(o, (size_t)c->at);
