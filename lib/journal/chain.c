@@ -401,15 +401,60 @@ static int load_names(struct journal *j, const struct names *names, struct names
 	return ERR_OK;
 }
 
-static int load_once(struct journal *j, struct names *losers)
+static int list_sorted(struct journal *j, struct names *names)
 {
-	struct names names = { 0 };
+	int r;
+
+	names->n = 0;
+	r = j->backend->ops->list(j->backend, names_add, names);
+	if (r == ERR_OK && names->n > 0)
+		qsort(names->p, names->n, sizeof(*names->p), names_order);
+	return r;
+}
+
+static bool same_names(const struct names *a, const struct names *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!same_name(&a->p[i], &b->p[i]))
+			return false;
+	return true;
+}
+
+/*
+ * While a listing goes on, a compaction may give its result a name that the listing has passed and remove what it has not reached: then nothing
+ * seems to cover these positions. So a listing counts when nothing changed meanwhile, or when a second one is the same.
+ */
+static int list_settled(struct journal *j, struct names *names)
+{
+	struct names again = { 0 };
+	uint64_t after;
 	int r = j->backend->ops->watch(j->backend, &j->serial);
 
 	if (r == ERR_OK)
-		r = j->backend->ops->list(j->backend, names_add, &names);
-	if (r == ERR_OK && names.n > 0)
-		qsort(names.p, names.n, sizeof(*names.p), names_order);
+		r = list_sorted(j, names);
+	if (r == ERR_OK)
+		r = j->backend->ops->watch(j->backend, &after);
+	for (bool same = r == ERR_OK && after == j->serial; r == ERR_OK && !same;) {
+		r = list_sorted(j, &again);
+		same = r == ERR_OK && same_names(names, &again);
+		if (!same) {
+			struct names swap = *names;
+
+			*names = again;
+			again = swap;
+		}
+	}
+	free(again.p);
+	return r;
+}
+
+static int load_once(struct journal *j, struct names *losers)
+{
+	struct names names = { 0 };
+	int r = list_settled(j, &names);
+
 	if (r == ERR_OK)
 		r = load_names(j, &names, losers);
 	if (r != ERR_OK)

@@ -83,6 +83,19 @@ static int load_tail(struct journal *j)
 	return r == ERR_OK && j->o.role != JOURNAL_READER ? recover_rewrite(j) : r;
 }
 
+static int load_chain_and_tail(struct journal *j)
+{
+	int r = ERR_NOT_FOUND;
+
+	/* A file may go between the two: another process compacts or drops. */
+	for (int i = 0; i < 16 && r == ERR_NOT_FOUND; i++) {
+		r = chain_load(j, NULL, NULL);
+		if (r == ERR_OK && j->n > 0)
+			r = load_tail(j);
+	}
+	return r;
+}
+
 /* Under the append lock, for a shared writer. */
 static int load_locked(struct journal *j)
 {
@@ -91,9 +104,9 @@ static int load_locked(struct journal *j)
 
 	j->durable = j->backend->ops->mark_get(j->backend);
 	fresh = j->durable == 0 && j->o.role != JOURNAL_READER;
-	r = chain_load(j, NULL, NULL);
-	if (r == ERR_OK)
-		r = j->n == 0 ? create_stream(j) : load_tail(j);
+	r = load_chain_and_tail(j);
+	if (r == ERR_OK && j->n == 0)
+		r = create_stream(j);
 	if (r == ERR_OK && fresh && j->head != NULL && j->n == 1)
 		r = finish_creation(j);
 	/* Tidying up may fail: what is left over does no harm. */

@@ -307,10 +307,14 @@ static int next_begun(struct journal *j, bool *yes)
 
 int chain_reload_raw(struct journal *j)
 {
-	int r = chain_load(j, NULL, NULL);
+	int r = ERR_NOT_FOUND;
 
-	if (r == ERR_OK)
-		r = recover_tail(j, resume_at(j));
+	/* A file may go between the two: another process compacts or drops. */
+	for (int i = 0; i < 16 && r == ERR_NOT_FOUND; i++) {
+		r = chain_load(j, NULL, NULL);
+		if (r == ERR_OK)
+			r = recover_tail(j, resume_at(j));
+	}
 	if (r != ERR_OK)
 		j->serial = 0;
 	return r;
