@@ -75,14 +75,17 @@ static void content_need(struct session *s, struct fetch_job *j)
 	if (j->has_content)
 		return;
 	struct store *st = s->imapd->store;
-	int err;
+	int err = ERR_TOO_BIG;
 	if (j->f.header_only) {
 		buf_reset(&j->header);
 		err = store_read_header(st, &j->info, &j->header);
 		j->content = buf_view(&j->header);
-	} else {
-		err = store_read(st, &j->info, &j->content);
+		/* One that was cut would be another header than the whole message shows. */
+		if (err == ERR_OK && j->content.n >= HEADER_MAX)
+			err = ERR_TOO_BIG;
 	}
+	if (err == ERR_TOO_BIG)
+		err = store_read(st, &j->info, &j->content);
 	if (err != ERR_OK) {
 		log_error("imap_read_failed", LS("account", s->account), LU("uid", j->info.uid), LERR("error", err));
 		j->content = VIEW("");

@@ -121,7 +121,7 @@ static void literals_too_big(void **state)
 	command(c, "APPEND INBOX {4294967295}", "NO [TOOBIG]");
 	repeated(c, "x SELECT {500000+}\r\n", "y NOOP\r\n\r\n", 50000, "\r\n", "x NO [TOOBIG]");
 	assert_lacks(buf_str(&c->got), "y OK");
-	repeated(c, "x APPEND INBOX {2000000+}\r\n", "y NOOP\r\n\r\n", 200000, "\r\n", "x NO [TOOBIG]");
+	repeated(c, "x APPEND INBOX {4000000+}\r\n", "y NOOP\r\n\r\n", 400000, "\r\n", "x NO [TOOBIG]");
 	assert_lacks(buf_str(&c->got), "y OK");
 	assert_has(talk(c, "x SELECT {5}\r\n", "+ "), "+ ");
 	assert_has(talk(c, "INBOX\r\n", "x "), "x OK");
@@ -239,6 +239,28 @@ static void hostile_messages(void **state)
 	client_free(c);
 }
 
+/* A header of more than a mebibyte is the same, alone and with its message. */
+static void long_header(void **state)
+{
+	struct client *c = client_new(*state);
+	struct buf b;
+	buf_init(&b, 1 << 22);
+	for (int i = 0; i < 60000; i++)
+		buf_printf(&b, "X-Field-%05d: some text\r\n", i);
+	buf_adds(&b, "Subject: last\r\n\r\nbody\r\n");
+	append(c, "INBOX", "", buf_str(&b));
+	command(c, "SELECT INBOX", "OK");
+	struct buf want;
+	buf_init(&want, 100);
+	buf_printf(&want, "BODY[HEADER] {%zu}\r\nX-Field-00000", buf_len(&b) - 6);
+	assert_has(command(c, "FETCH 1 (ENVELOPE BODY.PEEK[HEADER])", "OK"), buf_str(&want));
+	assert_has(buf_str(&c->got), "ENVELOPE (NIL \"last\"");
+	assert_has(command(c, "FETCH 1 (BODY.PEEK[HEADER] BODY.PEEK[])", "OK"), buf_str(&want));
+	buf_fini(&want);
+	buf_fini(&b);
+	client_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -254,6 +276,7 @@ int main(void)
 		T(octet_by_octet),
 		T(pipelined),
 		T(hostile_messages),
+		T(long_header),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

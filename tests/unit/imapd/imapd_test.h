@@ -32,7 +32,7 @@ struct client {
 	bool closed;
 };
 
-#define TEST_MESSAGE_MAX 1000000
+#define TEST_MESSAGE_MAX 3000000
 
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
