@@ -11,6 +11,7 @@ libmailbox_a_SOURCES = \
 	lib/mailbox/flush.c \
 	lib/mailbox/incoming.c lib/mailbox/incoming.h \
 	lib/mailbox/mailbox.h \
+	lib/mailbox/maildir.c lib/mailbox/maildir.h \
 	lib/mailbox/names.c \
 	lib/mailbox/read.c \
 	lib/mailbox/records.c lib/mailbox/records.h \

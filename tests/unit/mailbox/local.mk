@@ -25,3 +25,8 @@ check_PROGRAMS += tests/unit/mailbox/recovery_test
 tests_unit_mailbox_recovery_test_SOURCES = tests/unit/mailbox/recovery_test.c $(MAILBOX_HELP)
 tests_unit_mailbox_recovery_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_mailbox_recovery_test_LDADD = $(L_MAILBOX) $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mailbox/maildir_test
+tests_unit_mailbox_maildir_test_SOURCES = tests/unit/mailbox/maildir_test.c $(MAILBOX_HELP)
+tests_unit_mailbox_maildir_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_unit_mailbox_maildir_test_LDADD = $(L_MAILBOX) $(TEST_LIBS)

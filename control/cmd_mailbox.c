@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: ISC */
+/* mailbox: an account's mail checked, written out as a Maildir, and taken in from one. All of it is done as the account's user. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/capability.h>
+
+#include "cli.h"
+#include "log/log.h"
+#include "mailbox/incoming.h"
+#include "mailbox/maildir.h"
+#include "sys/file.h"
+#include "sys/priv.h"
+
+/* The account's uid, by the accounts process. */
+static int find_account(const struct cli *c, const char *address, uint32_t *uid)
+{
+	struct view domain = view_of(address);
+	size_t at = view_rfind(domain, '@');
+	struct ipc_account_list m = { .id = 1, .domain = at == SIZE_MAX ? VIEW_NONE : view_skip(domain, at + 1) };
+	struct ipc_client *client = cli_connect(c, "accounts.sock", ROLE_ACCOUNTS);
+	enum ipc_kind got = IPC_NONE;
+	const void *answer = NULL;
+	bool found = false;
+	if (!client)
+		return EXIT_UNAVAILABLE;
+	int code = cli_send(client, IPC_ACCOUNT_LIST, &m);
+	while (!code && got != IPC_CONTROL_DONE) {
+		code = cli_receive(client, &got, &answer);
+		const struct ipc_row *row = answer;
+		if (!code && got == IPC_ROW && view_ieqs(row->name, address)) {
+			*uid = row->uid;
+			found = true;
+		}
+	}
+	ipc_client_close(client);
+	return code || found ? code : cli_fail(EXIT_DATA, "%s: there is no such account", address);
+}
+
+static int open_home(const struct cli *c, const char *address, uint32_t uid, int *home)
+{
+	char name[INCOMING_HOME_MAX], *slash;
+	int mail, shard, err = file_open_dir(AT_FDCWD, conf_str(c->conf, PARAM_DIRECTORY_MAIL), &mail);
+	incoming_home(uid, name);
+	slash = strchr(name, '/');
+	*slash = '\0';
+	if (err == ERR_OK) {
+		err = file_open_dir(mail, name, &shard);
+		fd_close(&mail);
+	}
+	if (err == ERR_OK) {
+		err = file_open_dir(shard, slash + 1, home);
+		fd_close(&shard);
+	}
+	if (err == ERR_NOT_FOUND)
+		return cli_fail(EXIT_DATA, "%s: nothing was ever delivered, and nobody has logged in: there is no mail", address);
+	return err == ERR_OK ? EXIT_OK : cli_fail(EXIT_PERMISSION, "%s: the mail cannot be opened: %s", address, err_text(err));
+}
+
+/* From here on as the account; an import may read what the account may not. */
+static int become(uint32_t uid, bool read_all)
+{
+	int err = ERR_OK;
+	if (geteuid() == 0)
+		err = priv_become(uid, uid, NULL, 0, read_all ? PRIV_CAP(CAP_DAC_READ_SEARCH) : 0);
+	return err == ERR_OK ? EXIT_OK : cli_fail(EXIT_PERMISSION, "cannot become the account's user: %s", err_text(err));
+}
+
+static void show_progress(void *arg, const struct tool_result *r)
+{
+	(void)arg;
+	fprintf(stderr, "\r%llu messages, %llu MiB", (unsigned long long)r->messages, (unsigned long long)(r->octets >> 20));
+}
+
+static void show_bad(void *arg, const char *what, int err)
+{
+	(void)arg;
+	fprintf(stderr, "postrider: ");
+	text_print(stderr, view_of(what));
+	fprintf(stderr, ": %s\n", err_text(err));
+}
+
+typedef int tool_fn(struct store *s, int dirfd, const struct tool_report *report, struct tool_result *r);
+
+static int check(struct store *s, int dirfd, const struct tool_report *report, struct tool_result *r)
+{
+	(void)dirfd;
+	return tool_check(s, report, r);
+}
+
+static int report_end(const struct cli *c, int err, const struct tool_result *r)
+{
+	if (cli_json(c))
+		printf("{\"messages\":%llu,\"octets\":%llu,\"bad\":%llu}\n", (unsigned long long)r->messages, (unsigned long long)r->octets,
+			(unsigned long long)r->bad);
+	else
+		printf("%llu messages, %llu octets, %llu bad\n", (unsigned long long)r->messages, (unsigned long long)r->octets,
+			(unsigned long long)r->bad);
+	if (err != ERR_OK)
+		return cli_fail(EXIT_LATER, "ended before its end: %s", err_text(err));
+	return r->bad ? EXIT_DATA : EXIT_OK;
+}
+
+static int run(const struct cli *c, int home, int dirfd, tool_fn *fn)
+{
+	struct tool_report report = { .progress = isatty(STDERR_FILENO) ? show_progress : NULL, .bad = show_bad };
+	struct store_options o = { 0 };
+	struct tool_result r = { 0 };
+	struct store *s;
+	log_to(-1, LOG_LEVEL_WARN);
+	int err = store_open(NULL, home, &o, &s);
+	if (err != ERR_OK)
+		return cli_fail(EXIT_DATA, "%s: the mail cannot be read: %s", c->args[0], err_text(err));
+	err = fn(s, dirfd, &report, &r);
+	store_close(s);
+	if (report.progress && r.messages)
+		fputc('\n', stderr);
+	return report_end(c, err, &r);
+}
+
+static int open_target(const char *path, bool make, uint32_t uid, int *fd)
+{
+	int err = make ? file_mkdir(AT_FDCWD, path, 0700) : ERR_OK;
+	if (err == ERR_OK)
+		err = file_open_dir(AT_FDCWD, path, fd);
+	if (err == ERR_OK && make && geteuid() == 0 && fchown(*fd, uid, uid) != 0)
+		err = ERR_DENIED;
+	return err == ERR_OK ? EXIT_OK : cli_fail(EXIT_DATA, "%s: %s", path, err_text(err));
+}
+
+static int mailbox_tool(struct cli *c, tool_fn *fn, bool make)
+{
+	uint32_t uid = 0;
+	int home = -1, dirfd = -1;
+	int code = find_account(c, c->args[0], &uid);
+	if (!code)
+		code = open_home(c, c->args[0], uid, &home);
+	if (!code && c->nargs > 1)
+		code = open_target(c->args[1], make, uid, &dirfd);
+	if (!code)
+		code = become(uid, fn == tool_import);
+	if (!code)
+		code = run(c, home, dirfd, fn);
+	fd_close(&home);
+	fd_close(&dirfd);
+	return code;
+}
+
+int cmd_mailbox_check(struct cli *c) { return mailbox_tool(c, check, false); }
+int cmd_mailbox_export(struct cli *c) { return mailbox_tool(c, tool_export, true); }
+int cmd_mailbox_import(struct cli *c) { return mailbox_tool(c, tool_import, false); }

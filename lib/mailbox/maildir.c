@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: ISC */
+#include "mailbox/maildir.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "proto/imap_name.h"
+#include "sys/file.h"
+
+/* Messages between two reports, and in one append. */
+#define STEP 200
+#define NAME_MAX_OCTETS 255
+#define KEYWORD_LETTERS 26
+#define KEYWORDS_FILE "dovecot-keywords"
+
+static const struct {
+	char letter; /* in the order of the alphabet, as the form wants them */
+	uint8_t flag;
+} letters[] = { { 'D', MAIL_DRAFT }, { 'F', MAIL_FLAGGED }, { 'R', MAIL_ANSWERED }, { 'S', MAIL_SEEN }, { 'T', MAIL_DELETED } };
+#define LETTERS (sizeof letters / sizeof *letters)
+
+/* ---- names: levels in modified UTF-7, a '.' within a level as "&AC4-" ---- */
+void maildir_folder(struct buf *out, struct view mailbox)
+{
+	struct buf wire;
+	buf_init(&wire, MAILBOX_NAME_MAX * 4);
+	if (!view_ieq(mailbox, VIEW("INBOX"))) {
+		imap_name_encode(&wire, mailbox);
+		buf_addc(out, '.');
+	}
+	struct view v = buf_view(&wire);
+	for (size_t i = 0; i < v.n; i++) {
+		if (v.p[i] == '.')
+			buf_adds(out, "&AC4-");
+		else
+			buf_addc(out, v.p[i] == MAILBOX_SEPARATOR ? '.' : v.p[i]);
+	}
+	buf_fini(&wire);
+}
+
+bool maildir_mailbox(struct buf *out, struct view folder)
+{
+	static const struct view dot = VIEW("&AC4-");
+	struct buf wire;
+	if (folder.n < 2 || folder.p[0] != '.')
+		return false;
+	buf_init(&wire, NAME_MAX_OCTETS);
+	for (folder = view_skip(folder, 1); folder.n; folder = view_skip(folder, view_starts(folder, dot) ? dot.n : 1))
+		buf_addc(&wire, view_starts(folder, dot) ? '.' : folder.p[0] == '.' ? MAILBOX_SEPARATOR : folder.p[0]);
+	size_t base = buf_len(out);
+	bool ok = buf_ok(&wire) && imap_name_decode(out, buf_view(&wire)) && mailbox_name_valid(view_skip(buf_view(out), base));
+	buf_fini(&wire);
+	return ok;
+}
+
+/* ---- what all three share ---- */
+static void bad(const struct tool_report *report, struct tool_result *r, const char *what, int err)
+{
+	r->bad++;
+	if (report && report->bad)
+		report->bad(report->arg, what, err);
+}
+
+static void count(const struct tool_report *report, struct tool_result *r, uint64_t octets)
+{
+	r->octets += octets;
+	if (++r->messages % STEP == 0 && report && report->progress)
+		report->progress(report->arg, r);
+}
+
+struct walk {
+	struct store *s;
+	struct mailbox_view *view;
+	const char *mailbox;
+	const struct tool_report *report;
+	struct tool_result *r;
+	int cur; /* export: the folder's directory of that name */
+	struct buf text;
+};
+
+typedef int message_fn(struct walk *w, const struct message_info *i, struct view content);
+
+static int each_message(struct walk *w, message_fn *fn)
+{
+	struct message_info i;
+	struct view content;
+	char what[MAILBOX_NAME_MAX + 32];
+	int err = ERR_OK;
+	for (uint32_t seq = 1; seq <= mailbox_view_count(w->view) && err == ERR_OK; seq++) {
+		if (mailbox_view_info(w->view, seq, &i) != ERR_OK)
+			continue;
+		int damage = store_read(w->s, &i, &content);
+		if (damage == ERR_OK) {
+			err = fn(w, &i, content);
+			count(w->report, w->r, i.size);
+		} else {
+			snprintf(what, sizeof what, "%s UID %u", w->mailbox, i.uid);
+			bad(w->report, w->r, what, damage);
+		}
+	}
+	return err;
+}
+
+static int each_mailbox(struct walk *w, int (*fn)(struct walk *w))
+{
+	int err = ERR_OK;
+	for (size_t i = 0; i < store_mailbox_count(w->s) && err == ERR_OK; i++) {
+		w->mailbox = mailbox_name(store_mailbox_at(w->s, i));
+		err = mailbox_view_open(w->s, view_of(w->mailbox), true, &w->view);
+		if (err == ERR_OK)
+			err = fn(w);
+		mailbox_view_close(w->view);
+		w->view = NULL;
+	}
+	return err;
+}
+
+/* ---- check ---- */
+static int check_message(struct walk *w, const struct message_info *i, struct view content)
+{
+	(void)w;
+	(void)i;
+	(void)content; /* that it could be read is all: its sum was right */
+	return ERR_OK;
+}
+
+static int check_mailbox(struct walk *w) { return each_message(w, check_message); }
+
+int tool_check(struct store *s, const struct tool_report *report, struct tool_result *r)
+{
+	struct walk w = { .s = s, .report = report, .r = r };
+	*r = (struct tool_result){ 0 };
+	return each_mailbox(&w, check_mailbox);
+}
+
+/* ---- export ---- */
+static void put_lf(struct buf *b, struct view v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if (v.p[i] != '\r' || i + 1 == v.n || v.p[i + 1] != '\n')
+			buf_addc(b, v.p[i]);
+}
+
+static void put_file_name(struct buf *b, const struct mailbox_view *v, const struct message_info *i)
+{
+	struct mailbox_status st;
+	mailbox_status(mailbox_view_mailbox(v), &st);
+	buf_printf(b, "%lld.V%uU%u.postrider:2,", (long long)i->date, st.uidvalidity, i->uid);
+	for (size_t k = 0; k < LETTERS; k++)
+		if (i->flags.system & letters[k].flag)
+			buf_addc(b, letters[k].letter);
+	for (unsigned k = 0; k < KEYWORD_LETTERS; k++)
+		if (i->flags.keywords >> k & 1)
+			buf_addc(b, (char)('a' + k));
+}
+
+static int write_message(struct walk *w, const struct message_info *i, struct view content)
+{
+	struct timespec times[2] = { { .tv_sec = i->date }, { .tv_sec = i->date } };
+	struct buf name;
+	int fd;
+	buf_init(&name, NAME_MAX_OCTETS);
+	put_file_name(&name, w->view, i);
+	buf_reset(&w->text);
+	put_lf(&w->text, content);
+	int err = file_create(w->cur, buf_str(&name), 0600, &fd);
+	buf_fini(&name);
+	if (err != ERR_OK)
+		return err;
+	err = file_write(fd, buf_view(&w->text).p, buf_len(&w->text));
+	if (err == ERR_OK && futimens(fd, times) != 0)
+		err = ERR_IO;
+	fd_close(&fd);
+	return err;
+}
+
+/* `a/new`, `a/cur`, `a/tmp`; *cur is the caller's. */
+static int make_folder(int dirfd, const char *name, int *folder, int *cur)
+{
+	int err = *name ? file_mkdir(dirfd, name, 0700) : ERR_OK;
+	if (err == ERR_OK)
+		err = file_open_dir(dirfd, *name ? name : ".", folder);
+	if (err != ERR_OK)
+		return err;
+	static const char *const parts[] = { "new", "tmp", "cur" };
+	for (size_t i = 0; i < 3 && err == ERR_OK; i++)
+		err = file_mkdir(*folder, parts[i], 0700);
+	if (err == ERR_OK)
+		err = file_open_dir(*folder, "cur", cur);
+	if (err != ERR_OK)
+		fd_close(folder);
+	return err;
+}
+
+static int write_keywords(const struct store *s, int folder)
+{
+	struct buf b;
+	int err = ERR_OK;
+	buf_init(&b, 1 << 16);
+	for (unsigned i = 0; i < store_keyword_count(s) && i < KEYWORD_LETTERS; i++)
+		buf_printf(&b, "%u %s\n", i, store_keyword(s, i));
+	if (buf_len(&b))
+		err = file_replace(folder, KEYWORDS_FILE, buf_view(&b), 0600);
+	buf_fini(&b);
+	return err;
+}
+
+static int export_mailbox(struct walk *w)
+{
+	struct buf name;
+	int folder, root = w->cur, err;
+	buf_init(&name, NAME_MAX_OCTETS - 8);
+	maildir_folder(&name, view_of(w->mailbox));
+	err = buf_ok(&name) ? make_folder(root, buf_str(&name), &folder, &w->cur) : ERR_TOO_BIG;
+	buf_fini(&name);
+	if (err == ERR_TOO_BIG)
+		bad(w->report, w->r, w->mailbox, err); /* the file system has no such long names: the others go on */
+	if (err == ERR_OK) {
+		err = write_keywords(w->s, folder);
+		if (err == ERR_OK)
+			err = each_message(w, write_message);
+		fd_close(&w->cur);
+		fd_close(&folder);
+	}
+	w->cur = root;
+	return err == ERR_TOO_BIG ? ERR_OK : err;
+}
+
+int tool_export(struct store *s, int dirfd, const struct tool_report *report, struct tool_result *r)
+{
+	struct walk w = { .s = s, .report = report, .r = r, .cur = dirfd };
+	*r = (struct tool_result){ 0 };
+	buf_init(&w.text, STORE_APPEND_MAX);
+	int err = each_mailbox(&w, export_mailbox);
+	buf_fini(&w.text);
+	if (err == ERR_OK && syncfs(dirfd) != 0)
+		err = ERR_IO;
+	return err;
+}
+
+/* ---- import ---- */
+struct names {
+	char **v;
+	size_t n, cap;
+};
+
+static int names_add(const char *name, void *arg)
+{
+	struct names *l = arg;
+	if (l->n == l->cap) {
+		l->cap = l->cap ? l->cap * 2 : 64;
+		l->v = mem_resize(l->v, l->cap * sizeof(char *));
+	}
+	l->v[l->n++] = mem_str(view_of(name));
+	return 0;
+}
+
+static int name_cmp(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* In the order of their names: of a Maildir's files that is the order of arrival. */
+static int names_list(struct names *l, int dirfd)
+{
+	*l = (struct names){ 0 };
+	int err = file_list(dirfd, names_add, l);
+	if (l->n)
+		qsort(l->v, l->n, sizeof(char *), name_cmp);
+	return err;
+}
+
+static void names_free(struct names *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i]);
+	free(l->v);
+}
+
+struct import {
+	struct store *s;
+	const struct tool_report *report;
+	struct tool_result *r;
+	struct view mailbox;
+	int bits[KEYWORD_LETTERS]; /* letter → the account's keyword, or -1 */
+	struct store_append *append;
+	unsigned pending;
+	struct buf raw, text;
+};
+
+static void read_keywords(struct import *im, int folder)
+{
+	struct buf b;
+	struct view rest, line, number;
+	uint64_t letter;
+	unsigned bit;
+	for (unsigned i = 0; i < KEYWORD_LETTERS; i++)
+		im->bits[i] = -1;
+	buf_init(&b, 1 << 16);
+	if (file_slurp(folder, KEYWORDS_FILE, &b) == ERR_OK)
+		for (rest = buf_view(&b); view_cut(&rest, '\n', &line);)
+			if (view_cut(&line, ' ', &number) && num_u64(number, KEYWORD_LETTERS - 1, &letter) &&
+				store_keyword_add(im->s, line, &bit) == ERR_OK)
+				im->bits[letter] = (int)bit;
+	buf_fini(&b);
+}
+
+static struct mail_flags flags_of_name(const struct import *im, struct view name)
+{
+	struct mail_flags f = { 0 };
+	size_t at = view_search(name, VIEW(":2,"));
+	for (struct view v = at == SIZE_MAX ? VIEW_NONE : view_skip(name, at + 3); v.n; v = view_skip(v, 1)) {
+		for (size_t k = 0; k < LETTERS; k++)
+			if (v.p[0] == letters[k].letter)
+				f.system |= letters[k].flag;
+		if (v.p[0] >= 'a' && v.p[0] <= 'z' && im->bits[v.p[0] - 'a'] >= 0)
+			f.keywords |= UINT64_C(1) << im->bits[v.p[0] - 'a'];
+	}
+	return f;
+}
+
+static void put_crlf(struct buf *b, struct view v)
+{
+	for (size_t i = 0; i < v.n; i++) {
+		if (v.p[i] == '\n' && (i == 0 || v.p[i - 1] != '\r'))
+			buf_addc(b, '\r');
+		buf_addc(b, v.p[i]);
+	}
+}
+
+static int commit(struct import *im)
+{
+	struct store_append_result done;
+	int err = im->append ? store_append_commit(im->append, &done) : ERR_OK;
+	im->append = NULL;
+	im->pending = 0;
+	return err;
+}
+
+static int append_text(struct import *im, int64_t date, struct mail_flags flags)
+{
+	int err = im->append ? ERR_OK : store_append_new(im->s, im->mailbox, &im->append);
+	if (err == ERR_OK)
+		err = store_append_begin(im->append, buf_len(&im->text), date, flags);
+	if (err == ERR_LIMIT && im->pending) { /* the group is full */
+		err = commit(im);
+		return err == ERR_OK ? append_text(im, date, flags) : err;
+	}
+	if (err == ERR_OK)
+		err = store_append_write(im->append, buf_view(&im->text));
+	im->pending += err == ERR_OK;
+	return err;
+}
+
+static int read_file(struct import *im, int dirfd, const char *name, int64_t *date)
+{
+	struct stat st;
+	int fd, err = file_open_read(dirfd, name, &fd);
+	if (err != ERR_OK)
+		return err;
+	if (fstat(fd, &st) != 0)
+		err = ERR_IO;
+	*date = st.st_mtime;
+	fd_close(&fd);
+	buf_reset(&im->raw);
+	if (err == ERR_OK)
+		err = file_slurp(dirfd, name, &im->raw);
+	buf_reset(&im->text);
+	put_crlf(&im->text, buf_view(&im->raw));
+	return err == ERR_OK && !buf_ok(&im->text) ? ERR_TOO_BIG : err;
+}
+
+/* A file that cannot be read is told and passed over; a store that cannot be written ends it. */
+static int import_file(struct import *im, int dirfd, const char *name)
+{
+	int64_t date = 0;
+	int err = read_file(im, dirfd, name, &date);
+	if (err == ERR_OK)
+		err = append_text(im, date, flags_of_name(im, view_of(name)));
+	if (err == ERR_OK)
+		count(im->report, im->r, buf_len(&im->text));
+	else if (err != ERR_FULL && err != ERR_IO)
+		bad(im->report, im->r, name, err);
+	return err == ERR_FULL || err == ERR_IO ? err : ERR_OK;
+}
+
+static int import_files(struct import *im, int folder, const char *part)
+{
+	struct names l;
+	int dirfd, err = file_open_dir(folder, part, &dirfd);
+	if (err != ERR_OK)
+		return err == ERR_NOT_FOUND ? ERR_OK : err;
+	err = names_list(&l, dirfd);
+	for (size_t i = 0; i < l.n && err == ERR_OK; i++)
+		if (l.v[i][0] != '.')
+			err = import_file(im, dirfd, l.v[i]);
+	names_free(&l);
+	fd_close(&dirfd);
+	return err;
+}
+
+static int import_folder(struct import *im, int dirfd, const char *name)
+{
+	struct buf mailbox;
+	int folder, err = file_open_dir(dirfd, name, &folder);
+	if (err != ERR_OK)
+		return ERR_OK; /* a file beside the folders */
+	buf_init(&mailbox, MAILBOX_NAME_MAX);
+	if (strcmp(name, ".") == 0)
+		buf_adds(&mailbox, "INBOX");
+	if (buf_len(&mailbox) || maildir_mailbox(&mailbox, view_of(name))) {
+		im->mailbox = buf_view(&mailbox);
+		read_keywords(im, folder);
+		err = store_create(im->s, im->mailbox, 0);
+		err = err == ERR_EXISTS ? ERR_OK : err == ERR_OK ? store_subscribe(im->s, im->mailbox, true) : err;
+		if (err == ERR_OK)
+			err = import_files(im, folder, "cur");
+		if (err == ERR_OK)
+			err = import_files(im, folder, "new");
+		if (err == ERR_OK)
+			err = commit(im);
+	} else {
+		bad(im->report, im->r, name, ERR_INVALID);
+	}
+	buf_fini(&mailbox);
+	fd_close(&folder);
+	return err;
+}
+
+int tool_import(struct store *s, int dirfd, const struct tool_report *report, struct tool_result *r)
+{
+	struct import im = { .s = s, .report = report, .r = r };
+	struct names l;
+	*r = (struct tool_result){ 0 };
+	buf_init(&im.raw, STORE_APPEND_MAX);
+	buf_init(&im.text, STORE_APPEND_MAX);
+	int err = names_list(&l, dirfd);
+	if (err == ERR_OK)
+		err = import_folder(&im, dirfd, ".");
+	for (size_t i = 0; i < l.n && err == ERR_OK; i++)
+		if (l.v[i][0] == '.')
+			err = import_folder(&im, dirfd, l.v[i]);
+	store_append_abort(im.append);
+	names_free(&l);
+	buf_fini(&im.raw);
+	buf_fini(&im.text);
+	return err == ERR_OK ? store_flush_now(s) : err;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * For people who look after accounts: a check of all that is stored, and the way to and from Maildir++ (folders are directories ".a.b" beside
+ * cur, new and tmp; flags are letters in file names, keywords the letters a to z by a file dovecot-keywords in each folder; the
+ * internal date is the file's modification time). Blocking; the store is opened without a loop. Line ends are LF in a Maildir, CRLF here.
+ */
+#ifndef POSTRIDER_MAILBOX_MAILDIR_H
+#define POSTRIDER_MAILBOX_MAILDIR_H
+
+#include <stdint.h>
+
+#include "mailbox/mailbox.h"
+
+struct tool_result {
+	uint64_t messages, octets; /* dealt with */
+	uint64_t bad;              /* not readable, too big, not a message's file */
+};
+/* Told now and then, and for what is bad (err not 0; what: a mailbox and UID, or a file). */
+struct tool_report {
+	void (*progress)(void *arg, const struct tool_result *so_far);
+	void (*bad)(void *arg, const char *what, int err);
+	void *arg;
+};
+
+/* Reads every message's content against its sum. */
+MUST_CHECK int tool_check(struct store *s, const struct tool_report *report, struct tool_result *r);
+/* Writes all mailboxes into the directory, which is empty or a Maildir already. What it wrote is on stable storage afterwards. */
+MUST_CHECK int tool_export(struct store *s, int dirfd, const struct tool_report *report, struct tool_result *r);
+/* Adds what the Maildir holds to the mailboxes of the same names, which are made and subscribed where they are new. Durable afterwards. */
+MUST_CHECK int tool_import(struct store *s, int dirfd, const struct tool_report *report, struct tool_result *r);
+
+/* A mailbox's name as a folder's (".Sent", ".a.b"; empty for INBOX), and back (false: not a folder's name). */
+void maildir_folder(struct buf *out, struct view mailbox);
+bool maildir_mailbox(struct buf *out, struct view folder);
+
+#endif
