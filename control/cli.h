@@ -125,6 +125,9 @@ int cmd_queue_hold(struct cli *c);
 int cmd_queue_release(struct cli *c);
 int cmd_queue_retry(struct cli *c);
 int cmd_queue_delete(struct cli *c);
+int cmd_mailbox_check(struct cli *c);
+int cmd_mailbox_export(struct cli *c);
+int cmd_mailbox_import(struct cli *c);
 int cmd_journal_dump(struct cli *c);
 
 #endif

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <linux/capability.h>
@@ -120,13 +121,16 @@ static int run(const struct cli *c, int home, int dirfd, tool_fn *fn)
 	return report_end(c, err, &r);
 }
 
+/* An export makes its directory, which becomes the account's; one that was there already must be the account's own. */
 static int open_target(const char *path, bool make, uint32_t uid, int *fd)
 {
-	int err = make ? file_mkdir(AT_FDCWD, path, 0700) : ERR_OK;
-	if (err == ERR_OK)
-		err = file_open_dir(AT_FDCWD, path, fd);
-	if (err == ERR_OK && make && geteuid() == 0 && fchown(*fd, uid, uid) != 0)
+	struct stat st;
+	bool made = make && mkdir(path, 0700) == 0;
+	int err = file_open_dir(AT_FDCWD, path, fd);
+	if (err == ERR_OK && made && geteuid() == 0 && fchown(*fd, uid, uid) != 0)
 		err = ERR_DENIED;
+	if (err == ERR_OK && make && !made && geteuid() == 0 && (fstat(*fd, &st) != 0 || st.st_uid != uid))
+		return cli_fail(EXIT_DATA, "%s: this directory is somebody else's; name one that does not exist yet", path);
 	return err == ERR_OK ? EXIT_OK : cli_fail(EXIT_DATA, "%s: %s", path, err_text(err));
 }
 

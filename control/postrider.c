@@ -35,6 +35,9 @@ const struct command commands[] = {
 	{ "queue", "release", "PATTERN", 1, 1, 0, false, "lets held messages be tried again", cmd_queue_release },
 	{ "queue", "retry", "PATTERN", 1, 1, 0, false, "tries messages now", cmd_queue_retry },
 	{ "queue", "delete", "PATTERN", 1, 1, 0, false, "deletes messages; nobody is told", cmd_queue_delete },
+	{ "mailbox", "check", "ADDRESS", 1, 1, 0, false, "reads all that is stored of an account's mail, and says what is damaged", cmd_mailbox_check },
+	{ "mailbox", "export", "ADDRESS DIRECTORY", 2, 2, 0, false, "writes an account's mail into a Maildir", cmd_mailbox_export },
+	{ "mailbox", "import", "ADDRESS DIRECTORY", 2, 2, 0, false, "adds the mail of a Maildir to an account's", cmd_mailbox_import },
 	{ "journal", "dump", "DIRECTORY", 1, 1, 0, true, "prints every frame of a journal, and what is damaged", cmd_journal_dump },
 };
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);
