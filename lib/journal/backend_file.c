@@ -220,8 +220,7 @@ static int file_create_object(struct backend *b, const struct object_name *name,
 	r = write_all(*out, 0, &iov, 1, &done);
 	if (r != ERR_OK) {
 		/* Without its head it is nothing; should the unlinking fail too, it is state S9. */
-		if (unlink_named(backend_of(b), text) != ERR_OK) {
-		}
+		(void)unlink_named(backend_of(b), text);
 		object_unref(*out);
 		*out = NULL;
 	}

@@ -33,7 +33,6 @@ struct group {
 	struct buf table;
 	uint64_t table_last;
 	size_t run; /* the current one */
-	bool left; /* an unfinished file could not be removed */
 };
 
 static int count_frame(void *arg, const struct frame_at *f)
@@ -210,8 +209,8 @@ static int group_write(struct group *g)
 			r = object_flush(g->out);
 		if (r == ERR_OK)
 			r = b->ops->publish(g->out, &name);
-		if (r != ERR_OK && b->ops->discard(b, g->out) != ERR_OK)
-			g->left = true; /* state S14 */
+		if (r != ERR_OK)
+			(void)b->ops->discard(b, g->out); /* or it is state S14 */
 		object_unref(g->out);
 	}
 	buf_fini(&g->octets);

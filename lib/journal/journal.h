@@ -58,10 +58,12 @@ struct journal_frame {
 	uint64_t position; /* given back */
 };
 /*
- * Appends the frames, all or none, in one system call where it can be (a crash may keep the first few of them: what must stay together is one frame). ERR_CONFLICT when the stream's end is not
- * expected_end any more (shared writers: journal_refresh, catch up, try again). ERR_FULL, ERR_IO: nothing was appended and
- * the stream has rolled, or will at the next append (where several write and not even the roll could be written, the first of several frames may
- * turn up all the same, as after a crash).
+ * Appends the frames, all or none, in one system call where it can be (a crash may keep the first few of them: what must
+ * stay together is one frame). ERR_CONFLICT when the stream's end is not expected_end any more (shared writers:
+ * journal_refresh, catch up, try again). ERR_FULL, ERR_IO: nothing was appended and the stream has rolled, or will at the next
+ * append (where several write, or the process ends first, and not even the roll could be written, the first of several frames
+ * may turn up all the same, as after a crash). An append that rolls puts its frames above journal_end(): the positions given
+ * back are what counts.
  */
 MUST_CHECK int journal_append(struct journal *j, uint64_t expected_end, struct journal_frame *frames, size_t n);
 
@@ -73,8 +75,11 @@ void journal_flush_run(struct journal_flush *f);
 /* In place of run: the caller flushed by other means (one syncfs for many streams) after begin, with this result. */
 void journal_flush_ran(struct journal_flush *f, int result);
 /*
- * Frees f. On success journal_durable() moves to what was the end at begin. On failure (ERR_IO, ERR_FULL) the stream rolls: frames that
- * were not durable at begin are gone (their positions are never used again) and journal_end() tells the new end; *lost_from and *lost_to (may be NULL) get the range. j may be closed (NULL) meanwhile.
+ * Frees f. On success journal_durable() moves to what was the end at begin. On failure (ERR_IO, ERR_FULL) the stream rolls:
+ * frames that this life of the stream appended and that are not durable are gone (their positions are never used again) and
+ * journal_end() tells the new end; *lost_from and *lost_to (may be NULL) get the range, empty when nothing was lost or when it was told
+ * already. Frames found at opening are kept, and written once more by the next flush. Shared writers also get ERR_IO, with
+ * the range, when another writer's failed flush cut their frames away. j may be closed (NULL) meanwhile.
  */
 MUST_CHECK int journal_flush_end(struct journal *j, struct journal_flush *f, uint64_t *lost_from, uint64_t *lost_to);
 /* All three at once, blocking: for tools and tests. */
