@@ -259,14 +259,23 @@ static void on_account(void *arg, struct ipc_channel *from, const void *message,
 	mem_wipe(l->value.mem, l->value.mem ? l->value.cap : 0);
 }
 
-/* Every question asks the files anyway; the news makes the first one after a big change quick. */
+/* Every question asks the files anyway; but the doors remember answers for some seconds. */
 static void on_tables_changed(void *arg, struct ipc_channel *from, const void *message, int *fds, size_t nfds)
 {
+	static const enum ipc_role doors[] = { ROLE_SMTPD_MX, ROLE_SMTPD_SUBMISSION, ROLE_SMTPD_LOCAL, ROLE_SMTPD_LMTP, ROLE_SMTPD_RELAY };
+	struct daemon *d = arg;
+
 	(void)from;
-	(void)message;
 	(void)fds;
 	(void)nfds;
-	(void)table_ready(((struct daemon *)arg)->user);
+	(void)table_ready(d->user);
+	for (size_t i = 0; i < sizeof(doors) / sizeof(doors[0]); i++)
+		for (unsigned k = 0; k < daemon_channels(d, doors[i]); k++) {
+			struct ipc_channel *c = daemon_channel_at(d, doors[i], k);
+
+			if (ipc_channel_is_up(c))
+				(void)!ipc_send(c, IPC_TABLES_CHANGED, message, NULL, 0);
+		}
 }
 
 /* ---- life ---- */

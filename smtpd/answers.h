@@ -11,7 +11,7 @@
 #include "base/view.h"
 
 enum {
-	ANSWERS_LIFE = 5000,            /* ms that an answer is believed: how long a deleted account may still be taken */
+	ANSWERS_LIFE = 5000,            /* ms that an answer is believed; lookup tells of changes, which clear all */
 	ANSWERS_MAX = 20000,            /* entries */
 	ANSWERS_OCTETS = 8 * 1024 * 1024, /* of all answers */
 };

@@ -111,12 +111,23 @@ static void on_credit(void *arg, struct ipc_channel *c)
 	requests_retry(d->user);
 }
 
+/* An account or a domain may be gone. */
+static void on_tables_changed(void *arg, struct ipc_channel *from, const void *msg, int *fds, size_t nfds)
+{
+	struct smtpd *m = ((struct daemon *)arg)->user;
+
+	(void)from, (void)msg, (void)fds, (void)nfds;
+	answers_clear(m->routes);
+	answers_clear(m->owned);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct ipc_handler handlers[] = {
 		KEYS_HANDLERS,
 		{ IPC_RECIPIENT_IS, on_recipient_is },
 		{ IPC_OWNS_IS, on_owns_is },
+		{ IPC_TABLES_CHANGED, on_tables_changed },
 		{ IPC_COMMITTED, on_committed },
 		{ IPC_CONTENT_OPENED, on_content_opened },
 		{ IPC_AUTH_STEP, on_auth_step },
