@@ -191,6 +191,8 @@ static int make_folder(int dirfd, const char *name, int *folder, int *cur)
 	static const char *const parts[] = { "new", "tmp", "cur" };
 	for (size_t i = 0; i < 3 && err == ERR_OK; i++)
 		err = file_mkdir(*folder, parts[i], 0700);
+	if (err == ERR_OK && *name)
+		err = file_replace(*folder, "maildirfolder", VIEW_NONE, 0600); /* so Maildir++ tells a folder from a whole Maildir */
 	if (err == ERR_OK)
 		err = file_open_dir(*folder, "cur", cur);
 	if (err != ERR_OK)
