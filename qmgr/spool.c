@@ -169,18 +169,29 @@ static void settle(struct spool_entry *e, int err)
 	free(e);
 }
 
-/* What could not be written: those who can be told are told; facts stay, and are tried again a little later. */
-static void refuse(struct spool *s, struct spool_entry **batch, size_t n, int err)
+/* Those who can be told that there is no room, are. Facts stay. */
+static void refuse_waiting(struct spool *s, int err)
 {
-	bool kept = false;
-	for (size_t i = 0; i < n; i++) {
-		if (batch[i]->keep)
-			kept = true;
-		else
-			settle(batch[i], err);
+	LIST_EACH (it, tmp, &s->waiting) {
+		struct spool_entry *e = LIST_OF(it, struct spool_entry, node);
+		if (!e->keep)
+			settle(e, err);
 	}
-	if (kept && !timer_armed(s->again))
-		timer_set(s->again, AGAIN_MS);
+}
+
+/* It cannot be written. With the reserve given up there may be room for facts; without, they are tried again a little later. */
+static bool try_on(struct spool *s, int err)
+{
+	if (!s->failing)
+		log_error("spool_append_failed", LERR("error", err));
+	s->failing = true;
+	refuse_waiting(s, err);
+	if (list_empty(&s->waiting))
+		return false;
+	if (err == ERR_FULL && tidy_give_reserve(s))
+		return true;
+	timer_set(s->again, AGAIN_MS);
+	return false;
 }
 
 static size_t gather(struct spool *s, struct spool_entry **batch, struct journal_frame *frames)
@@ -196,19 +207,21 @@ static size_t gather(struct spool *s, struct spool_entry **batch, struct journal
 	return n;
 }
 
-/* Appends what waits. False: it cannot be written now. */
-static bool append_waiting(struct spool *s)
+/* Appends what waits, or as much of it as there is room for. */
+static void append_waiting(struct spool *s)
 {
 	struct spool_entry *batch[BATCH];
 	struct journal_frame frames[BATCH];
+	if (s->full)
+		refuse_waiting(s, ERR_FULL);
 	while (!list_empty(&s->waiting)) {
 		size_t n = gather(s, batch, frames);
 		int err = journal_append(s->journal, journal_end(s->journal), frames, n);
-		if (err != ERR_OK) {
-			log_error("spool_append_failed", LERR("error", err), LU("records", n));
-			refuse(s, batch, n, err);
-			return false;
-		}
+		if (err != ERR_OK && try_on(s, err))
+			continue;
+		if (err != ERR_OK)
+			return;
+		s->failing = false;
 		for (size_t i = 0; i < n; i++) {
 			batch[i]->position = frames[i].position;
 			list_remove(&batch[i]->node);
@@ -216,7 +229,6 @@ static bool append_waiting(struct spool *s)
 			s->written += batch[i]->n;
 		}
 	}
-	return true;
 }
 
 static void flush_run(void *arg)
@@ -284,16 +296,12 @@ static void flush_done(void *arg)
 static void pump(void *arg)
 {
 	struct spool *s = arg;
-	if (timer_armed(s->again))
-		return;
-	/* A checkpoint speaks for the state at its own position: nothing may be between the state and the journal's end. */
-	if (s->flush && tidy_wants(s))
-		return;
-	if (tidy_wants(s) && list_empty(&s->flying))
+	/* A checkpoint speaks for the state at its own position: nothing may be between the state and the journal's end, so what waits, waits. */
+	bool quiet = list_empty(&s->flying) && !s->flush;
+	if (tidy_wants(s) && quiet)
 		tidy_checkpoint(s);
-	/* While one is wanted nothing more is appended, but what is flying must land. */
-	if (!tidy_wants(s) && !append_waiting(s) && list_empty(&s->flying))
-		return;
+	if (!tidy_wants(s) && !timer_armed(s->again))
+		append_waiting(s);
 	if (s->flush)
 		return;
 	s->flush = journal_flush_begin(s->journal);

@@ -17,6 +17,7 @@ struct spool {
 	struct later turn;
 	struct timer *again; /* armed: the journal cannot be written, wait */
 	struct journal_flush *flush;
+	bool failing;        /* the last append failed: it was said */
 	uint64_t written;    /* octets since the last checkpoint */
 	uint64_t taken;      /* messages and results since the last compaction */
 	/* tidy.c */
@@ -26,6 +27,7 @@ struct spool {
 	uint64_t checkpoint;     /* the position of the last durable one, 0: none in this process' life */
 	uint64_t oldest;         /* no live message was below this at the checkpoint */
 	bool compacting;
+	bool full;               /* the reserve is given up: only facts are written */
 	bool hinting;
 };
 
@@ -35,6 +37,7 @@ void tidy_fini(struct spool *s);
 bool tidy_wants(const struct spool *s);
 void tidy_checkpoint(struct spool *s); /* appends one: nothing is under way */
 void tidy_durable(struct spool *s);    /* a flush has ended */
+bool tidy_give_reserve(struct spool *s); /* no room: true when there was a reserve, and now is room */
 void tidy_undone(struct spool *s, uint64_t from, uint64_t to);
 
 #endif

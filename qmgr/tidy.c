@@ -3,9 +3,14 @@
  * Keeping the spool small. A checkpoint is written when many octets were appended since the last, and at least eight times what it will take
  * itself. When it is durable, what lies wholly below the oldest live message and the checkpoint is dropped, and the file `checkpoint` names its
  * position, so that the next start need not read more. When most of what was taken is done, the sealed segments are compacted, a slice at a time.
+ *
+ * The file `reserve` holds room for facts (results, deletions) on a full disk. When it had to be given up no message is taken; a checkpoint in a
+ * segment of its own lets go what is done, and when there is room for the reserve again, service returns.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/num.h"
@@ -17,6 +22,7 @@
 enum { EVERY_MS = 1000, SLICE_MS = 20, KEPT_OCTETS = 48, COMMITS_AGE = 600 };
 #define CHECK_OCTETS (UINT64_C(16) << 20)
 #define COMPACT_SLICE (UINT64_C(1) << 20)
+#define RESERVE_OCTETS (4 << 20)
 
 static void tick(void *arg);
 
@@ -25,8 +31,48 @@ void tidy_init(struct spool *s)
 	s->tidy = timer_new(s->loop, tick, s);
 }
 
+/* ---- the reserve ---- */
+
+static void drop_reserve(struct spool *s)
+{
+	if (unlinkat(s->dir, "reserve", 0) != 0 && faccessat(s->dir, "reserve", F_OK, 0) == 0)
+		log_warn("reserve_not_removed");
+}
+
+static bool make_reserve(struct spool *s)
+{
+	int fd = openat(s->dir, "reserve", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool made = fd >= 0 && posix_fallocate(fd, 0, RESERVE_OCTETS) == 0;
+	fd_close(&fd);
+	if (!made)
+		drop_reserve(s);
+	return made;
+}
+
+bool tidy_give_reserve(struct spool *s)
+{
+	if (s->full)
+		return false;
+	log_error("spool_full", LS("what_follows", "messages are refused for now; deliveries go on"));
+	s->full = true;
+	drop_reserve(s);
+	return true;
+}
+
+/* Now and then on a full disk: let go what is done, and see whether there is room again. */
+static void relieve(struct spool *s)
+{
+	if (make_reserve(s)) {
+		s->full = false;
+		log_info("spool_has_room_again");
+	} else if (s->written && !s->check_end && !s->hinting) {
+		spool_checkpoint_soon(s);
+	}
+}
+
 void tidy_start(struct spool *s)
 {
+	s->full = !make_reserve(s);
 	timer_set(s->tidy, EVERY_MS);
 }
 
@@ -74,8 +120,11 @@ static uint64_t oldest_message(const struct state *st, uint64_t limit)
 void tidy_checkpoint(struct spool *s)
 {
 	struct frames f = { NULL, 0 };
-	uint64_t first = journal_end(s->journal);
 	s->wanted = false;
+	/* What is done shall be dropped, and only sealed segments can be. */
+	if (s->full && journal_roll(s->journal) != ERR_OK)
+		return;
+	uint64_t first = journal_end(s->journal);
 	state_forget(s->state, (uint64_t)clock_wall(NULL) - COMMITS_AGE);
 	state_checkpoint(s->state, first, add_frame, &f);
 	int err = journal_append(s->journal, first, f.frame, f.n);
@@ -168,6 +217,8 @@ static void compact(struct spool *s)
 static void tick(void *arg)
 {
 	struct spool *s = arg;
+	if (s->full)
+		relieve(s);
 	if (s->compacting && s->checkpoint)
 		compact(s);
 	else if (s->written > CHECK_OCTETS && s->written / 8 > state_count(s->state) * KEPT_OCTETS && !s->check_end && !s->hinting)
