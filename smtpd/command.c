@@ -109,6 +109,15 @@ static void command_vrfy(struct session *s, struct view arg)
 		session_error(s, &bad);
 }
 
+/* RFC 5321 4.2.4: known, and not done here. */
+static void command_not_done(struct session *s, struct view arg)
+{
+	static const struct smtp_reply no = { 502, "5.5.1", "This command is not implemented" };
+
+	(void)arg;
+	session_error(s, &no);
+}
+
 static void command_help(struct session *s, struct view arg)
 {
 	static const struct smtp_reply help = { 214, "2.0.0", "This is Postrider; see RFC 5321" };
@@ -145,6 +154,9 @@ static const struct command commands[] = {
 	{ "STARTTLS", command_starttls, STAGE_START | STAGE_READY, NEED_NOTHING, LINE_PLAIN, false, NULL },
 	{ "AUTH", command_auth, STAGE_READY, NEED_NOTHING, LINE_AUTH, true, NULL },
 	{ "VRFY", command_vrfy, STAGE_ALL, NEED_NOTHING, LINE_PLAIN, false, NULL },
+	{ "EXPN", command_not_done, STAGE_ALL, NEED_NOTHING, LINE_PLAIN, false, NULL },
+	{ "ETRN", command_not_done, STAGE_ALL, NEED_NOTHING, LINE_PLAIN, false, NULL },
+	{ "TURN", command_not_done, STAGE_ALL, NEED_NOTHING, LINE_PLAIN, false, NULL },
 	{ "HELP", command_help, STAGE_ALL, NEED_NOTHING, LINE_PLAIN, false, NULL },
 };
 
