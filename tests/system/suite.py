@@ -323,7 +323,8 @@ class Suite:
         """The Message-IDs of a mailbox, in the order of UIDs."""
         c = self.imap(n)
         try:
-            assert c.select(box, readonly=True)[0] == "OK"
+            if c.select(box, readonly=True)[0] != "OK":
+                return []
             kind, data = c.uid("FETCH", "1:*", "(BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")
             assert kind == "OK", data
             return [re.search(rb"(<[^>]*>)", part[1]).group(1).decode() for part in data if isinstance(part, tuple) and b"<" in part[1]]
@@ -350,7 +351,12 @@ class Suite:
         return json.loads(self.postrider("--json", "queue", "list") or "[]")
 
     def wait_empty_queue(self, seconds=20):
-        until(lambda: not self.queue(), seconds, "an empty queue", pause=0.1)
+        try:
+            until(lambda: not self.queue(), seconds, "an empty queue", pause=0.1)
+        except AssertionError:
+            left = self.queue()
+            told = [line for line in self.log().split("\n") if left and left[0]["queue_id"] in line]
+            raise AssertionError("%d messages stay in the queue: %r\n%s" % (len(left), left[:3], "\n".join(told))) from None
 
     def log(self):
         with contextlib.suppress(OSError):
@@ -486,6 +492,117 @@ class Sink:
         self.server.server_close()
 
 
+class Load:
+    """Clients that hand in messages until they are told to stop, and write down what was acknowledged: `sure` must be there exactly once, `open` (no
+    answer came) at most once. By SMTP from outside, by submission, and by IMAP APPEND into the box "Appended"."""
+
+    def __init__(self, s, threads=4, users=3, pause=0.0, body="x" * 500 + "\r\n"):
+        self.s, self.users, self.pause, self.body = s, users, pause, body
+        self.sure, self.open, self.refused = {}, {}, 0
+        self.lock, self.done = threading.Lock(), threading.Event()
+        works = [self.outside, self.submit, self.append]
+        self.threads = [threading.Thread(target=self.forever, args=(works[i % 3], i), daemon=True) for i in range(threads)]
+        for t in self.threads:
+            t.start()
+
+    def forever(self, work, number):
+        while not self.done.is_set():
+            try:
+                work(number)
+            except (OSError, EOFError, smtplib.SMTPException, imaplib.IMAP4.error, poplib.error_proto, AssertionError):
+                self.done.wait(0.05)
+
+    def attempt(self, where, do):
+        """do(text) hands one message in; an exception leaves open whether it was taken, unless it is a refusal."""
+        text, ident = message(to=where[0], sender=self.s.name(1), body=self.body)
+        with self.lock:
+            self.open[ident] = where
+        try:
+            do(text)
+        except smtplib.SMTPResponseException:
+            with self.lock:
+                self.open.pop(ident)
+                self.refused += 1
+            raise
+        with self.lock:
+            self.sure[ident] = self.open.pop(ident)
+        if self.pause:
+            time.sleep(self.pause)
+
+    def hand_in(self, c, n, sender):
+        def do(text):
+            c.sendmail(sender, [self.s.name(n)], text)
+        self.attempt((self.s.name(n), n, "INBOX"), do)
+
+    def next_user(self):
+        with self.lock:
+            return (len(self.sure) + len(self.open)) % self.users + 1
+
+    def outside(self, number):
+        with self.s.smtp() as c:
+            for _ in range(20):
+                if self.done.is_set():
+                    return
+                self.hand_in(c, self.next_user(), "load@elsewhere.test")
+
+    def submit(self, number):
+        with self.s.submission(1) as c:
+            for _ in range(20):
+                if self.done.is_set():
+                    return
+                self.hand_in(c, self.next_user(), self.s.name(1))
+
+    def append(self, number):
+        n = number % self.users + 1
+        c = self.s.imap(n)
+        c.create("Appended")
+
+        def do(text):
+            kind, data = c.append("Appended", None, None, text)
+            assert kind == "OK", data
+        while not self.done.is_set():
+            self.attempt((self.s.name(n), n, "Appended"), do)
+        c.logout()
+
+    def taken(self):
+        with self.lock:
+            return len(self.sure)
+
+    def more(self, n, seconds=20):
+        """Waits until n more were acknowledged."""
+        goal = self.taken() + n
+        until(lambda: self.taken() >= goal, seconds, "%d more messages to be acknowledged" % n)
+
+    def stop(self):
+        self.done.set()
+        for t in self.threads:
+            t.join(30)
+
+    def count(self):
+        """Compares all mailboxes with what was acknowledged."""
+        self.s.wait_empty_queue(60)
+
+        def there(box):
+            out = {}
+            for n in range(1, self.users + 1):
+                for ident in self.s.mailbox(n, box):
+                    out.setdefault(ident, []).append(n)
+            return out
+
+        def settled():
+            have = there("INBOX")
+            return not [i for i, w in self.sure.items() if w[2] == "INBOX" and i not in have]
+        with contextlib.suppress(AssertionError):
+            until(settled, 15, pause=0.3)
+        boxes = {"INBOX": there("INBOX"), "Appended": there("Appended")}
+        lost = [i for i, w in self.sure.items() if i not in boxes[w[2]]]
+        doubled = [(i, at) for box in boxes.values() for i, at in box.items() if len(at) > 1]
+        astray = [i for i, w in self.sure.items() if i in boxes[w[2]] and boxes[w[2]][i][0] != w[1]]
+        assert not lost and not doubled and not astray, "of %d acknowledged (%d open): lost %d %r, doubled %d %r, astray %d" % (
+            len(self.sure), len(self.open), len(lost), lost[:3], len(doubled), doubled[:3], len(astray))
+        return len(self.sure)
+
+
 # ---- running a file's tests ----
 
 def slow(test):
@@ -526,7 +643,7 @@ def main(namespace, fixture=None, **options):
     signal.signal(signal.SIGTERM, _stop)
     name = "system/" + os.path.basename(sys.argv[0])[:-len("_test.py")]
     wanted = sys.argv[1:]
-    tests = [t for key, t in namespace.items() if key.startswith("test_") and callable(t) and (not wanted or any(w in key for w in wanted))]
+    tests = [(key, t) for key, t in namespace.items() if key.startswith("test_") and callable(t) and (not wanted or any(w in key for w in wanted))]
     good, s = True, None
     try:
         if fixture is not False:
@@ -537,8 +654,8 @@ def main(namespace, fixture=None, **options):
                 print("FAIL %s: start" % name)
                 print("    " + traceback.format_exc().replace("\n", "\n    "), flush=True)
                 good = False
-        for test in tests if good else []:
-            good = _one("%s: %s" % (name, test.__name__[5:].replace("_", " ")), test, s) and good
+        for key, test in tests if good else []:
+            good = _one("%s: %s" % (name, key[5:].replace("_", " ")), test, s) and good
         if s:
             s.end()
             reports = s.reports()
