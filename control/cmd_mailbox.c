@@ -56,7 +56,7 @@ static int open_home(const struct cli *c, const char *address, uint32_t uid, int
 		fd_close(&shard);
 	}
 	if (err == ERR_NOT_FOUND)
-		return cli_fail(EXIT_DATA, "%s: nothing was ever delivered, and nobody has logged in: there is no mail", address);
+		return cli_fail(EXIT_DATA, "%s: its home is made by the first delivery or log-in, and there was none", address);
 	return err == ERR_OK ? EXIT_OK : cli_fail(EXIT_PERMISSION, "%s: the mail cannot be opened: %s", address, err_text(err));
 }
 
