@@ -3,6 +3,7 @@
 #include "session.h"
 
 #include "proto/imap_name.h"
+#include "proto/imap_put.h"
 
 bool args_end(struct session *s)
 {
@@ -191,7 +192,7 @@ static void on_change(void *arg, const struct mailbox_change *c)
 	struct message_info info;
 	switch (c->type) {
 	case MAILBOX_EXPUNGED:
-		buf_printf(&s->out, "* %u EXPUNGE\r\n", c->seq);
+		imap_put_number(&s->out, "* ", c->seq, " EXPUNGE\r\n");
 		break;
 	case MAILBOX_EXISTS:
 		buf_printf(&s->out, "* %u EXISTS\r\n* %u RECENT\r\n", c->seq, mailbox_view_recent_count(s->view));
@@ -199,10 +200,11 @@ static void on_change(void *arg, const struct mailbox_change *c)
 	case MAILBOX_FLAGS:
 		if (mailbox_view_info(s->view, c->seq, &info) != ERR_OK)
 			break;
-		buf_printf(&s->out, "* %u FETCH (UID %u ", c->seq, c->uid);
+		imap_put_number(&s->out, "* ", c->seq, " FETCH (");
+		imap_put_number(&s->out, "UID ", c->uid, " ");
 		put_flags(s, &info);
 		if (s->condstore)
-			buf_printf(&s->out, " MODSEQ (%llu)", (unsigned long long)info.modseq);
+			imap_put_number(&s->out, " MODSEQ (", info.modseq, ")");
 		buf_adds(&s->out, ")\r\n");
 		break;
 	}

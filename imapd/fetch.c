@@ -165,7 +165,7 @@ static void put_section(struct session *s, struct fetch_job *j, const struct ima
 		buf_adds(&s->out, " NIL");
 		return;
 	}
-	buf_printf(&s->out, " {%llu}\r\n", (unsigned long long)j->left);
+	imap_put_number(&s->out, " {", j->left, "}\r\n");
 	if (j->has_content && !j->in_own && j->left <= CHUNK) {
 		buf_addv(&s->out, view_head(view_skip(j->content, (size_t)j->at), (size_t)j->left));
 		return;
@@ -207,16 +207,16 @@ static void put_item(struct session *s, struct fetch_job *j, const struct imap_f
 		put_flags(s, &j->info);
 		break;
 	case IMAP_FETCH_UID:
-		buf_printf(b, "UID %u", j->info.uid);
+		imap_put_number(b, "UID ", j->info.uid, "");
 		break;
 	case IMAP_FETCH_INTERNALDATE:
 		put_date(b, j->info.date);
 		break;
 	case IMAP_FETCH_SIZE:
-		buf_printf(b, "RFC822.SIZE %u", j->info.size);
+		imap_put_number(b, "RFC822.SIZE ", j->info.size, "");
 		break;
 	case IMAP_FETCH_MODSEQ:
-		buf_printf(b, "MODSEQ (%llu)", (unsigned long long)j->info.modseq);
+		imap_put_number(b, "MODSEQ (", j->info.modseq, ")");
 		break;
 	case IMAP_FETCH_ENVELOPE:
 		put_envelope(s, j);
@@ -260,7 +260,7 @@ static void message_open(struct session *s, struct fetch_job *j)
 	content_drop(j);
 	j->open = j->first = true;
 	j->item = 0;
-	buf_printf(&s->out, "* %u FETCH (", j->seq);
+	imap_put_number(&s->out, "* ", j->seq, " FETCH (");
 	/* RFC 3501 6.4.5: reading it marks it, and the change of flags is told with it. */
 	if (j->f.seen && !mailbox_view_read_only(s->view) && (j->info.flags.system & MAIL_SEEN) == 0) {
 		j->info.flags.system |= MAIL_SEEN;

@@ -72,7 +72,7 @@ static void put_numbers(struct session *s, const struct search_job *j)
 	buf_adds(&s->out, "* SEARCH");
 	for (size_t i = 0; i < j->found.n; i++)
 		for (uint64_t n = j->found.ranges[i].first; n <= j->found.ranges[i].last; n++)
-			buf_printf(&s->out, " %llu", (unsigned long long)n);
+			imap_put_number(&s->out, " ", n, "");
 	if (j->program.modseq && j->found.n > 0)
 		buf_printf(&s->out, " (MODSEQ %llu)", (unsigned long long)j->modseq);
 	buf_adds(&s->out, "\r\n");

@@ -7,20 +7,20 @@
 
 /* The fields of an envelope in its order. */
 static const struct {
-	const char *name;
+	struct view name;
 	bool addresses;
 	bool from; /* RFC 3501 7.4.2: where it is missing or empty, From stands for it */
 } envelope[] = {
-	{ "date", false, false },
-	{ "subject", false, false },
-	{ "from", true, false },
-	{ "sender", true, true },
-	{ "reply-to", true, true },
-	{ "to", true, false },
-	{ "cc", true, false },
-	{ "bcc", true, false },
-	{ "in-reply-to", false, false },
-	{ "message-id", false, false },
+	{ VIEW("date"), false, false },
+	{ VIEW("subject"), false, false },
+	{ VIEW("from"), true, false },
+	{ VIEW("sender"), true, true },
+	{ VIEW("reply-to"), true, true },
+	{ VIEW("to"), true, false },
+	{ VIEW("cc"), true, false },
+	{ VIEW("bcc"), true, false },
+	{ VIEW("in-reply-to"), false, false },
+	{ VIEW("message-id"), false, false },
 };
 #define ENVELOPE_FIELDS (sizeof(envelope) / sizeof(envelope[0]))
 #define ENVELOPE_FROM 2
@@ -92,7 +92,7 @@ static void collect(struct view header, struct view *values)
 	header_begin(&it, header);
 	while (header_next(&it, &f))
 		for (size_t i = 0; i < ENVELOPE_FIELDS; i++)
-			if (values[i].p == NULL && view_ieqs(f.name, envelope[i].name))
+			if (f.name.n == envelope[i].name.n && values[i].p == NULL && view_ieq(f.name, envelope[i].name))
 				values[i] = f.raw;
 }
 

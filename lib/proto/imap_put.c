@@ -19,11 +19,15 @@ static bool quotable(struct view v)
 static void put_quoted(struct buf *b, struct view v)
 {
 	buf_addc(b, '"');
+	size_t from = 0;
 	for (size_t i = 0; i < v.n; i++) {
-		if (v.p[i] == '"' || v.p[i] == '\\')
-			buf_addc(b, '\\');
-		buf_addc(b, v.p[i]);
+		if (v.p[i] != '"' && v.p[i] != '\\')
+			continue;
+		buf_add(b, v.p + from, i - from);
+		buf_addc(b, '\\');
+		from = i;
 	}
+	buf_addv(b, view_skip(v, from));
 	buf_addc(b, '"');
 }
 
@@ -39,6 +43,13 @@ static void put_literal(struct buf *b, struct view v)
 		buf_addv(b, view_head(v, n));
 		v = view_skip(v, n + 1);
 	}
+}
+
+void imap_put_number(struct buf *b, const char *before, uint64_t n, const char *after)
+{
+	buf_adds(b, before);
+	buf_addu(b, n);
+	buf_adds(b, after);
 }
 
 void imap_put_string(struct buf *b, struct view v)

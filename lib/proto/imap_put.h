@@ -3,9 +3,14 @@
 #ifndef POSTRIDER_PROTO_IMAP_PUT_H
 #define POSTRIDER_PROTO_IMAP_PUT_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/buf.h"
 #include "base/view.h"
 
+/* What printf would do for one number, where there is one for each of many messages. */
+void imap_put_number(struct buf *b, const char *before, uint64_t n, const char *after);
 /* Quoted where it can be, else a literal. NULs, which neither form may hold, are left out. */
 void imap_put_string(struct buf *b, struct view v);
 /* NIL for a null pointer. */
