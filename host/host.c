@@ -41,11 +41,17 @@ static int find_mail_user(struct host *h)
 	return pw != NULL ? ERR_OK : ERR_NOT_FOUND;
 }
 
-static int init(struct daemon *d)
+static int prepare(struct daemon *d)
 {
 	struct host *h = mem_new(sizeof *h);
 	d->user = h;
 	h->d = d;
+	return images_open(h);
+}
+
+static int init(struct daemon *d)
+{
+	struct host *h = d->user;
 	h->mail = daemon_dir(d, "mail");
 	h->uid_first = (uint32_t)conf_num(d->conf, PARAM_UID_FIRST);
 	h->uid_last = h->uid_first + (uint32_t)conf_num(d->conf, PARAM_UID_COUNT) - 1;
@@ -70,6 +76,6 @@ int main(int argc, char **argv)
 		{ IPC_SESSION_START, host_session_start },
 		{ IPC_NONE, NULL },
 	};
-	static const struct daemon_hooks hooks = { .role = ROLE_HOST, .init = init, .start = start, .handlers = handlers };
+	static const struct daemon_hooks hooks = { .role = ROLE_HOST, .prepare = prepare, .init = init, .start = start, .handlers = handlers };
 	return daemon_main(argc, argv, &hooks);
 }

@@ -13,10 +13,13 @@
 
 enum door { DOOR_SMTP = 1, DOOR_IMAP, DOOR_POP3, DOOR_MANAGESIEVE };
 
+#define IMAGES 2
+
 /* A program's initialised process, from which accounts' processes are forked. */
 struct image {
 	enum ipc_role role;
 	const char *program;
+	int file;            /* the program, opened before the user was changed */
 	pid_t pid;
 	int link;
 	bool greeted;
@@ -29,8 +32,8 @@ struct host {
 	uid_t mail_uid;            /* of local-delivery, who writes the incoming streams */
 	gid_t mail_gid;
 	uint32_t uid_first, uid_last;
-	struct image images[2];
-	struct map64 *running[2];  /* uid → struct account_process, for each image */
+	struct image images[IMAGES];
+	struct map64 *running[IMAGES];  /* uid → struct account_process, for each image */
 	struct map64 *nonces;      /* of log-ins used in the last minute → second of use */
 	uint64_t nonces_cleaned;
 };
@@ -41,6 +44,8 @@ MUST_CHECK int home_make(struct host *h, uint32_t uid);
 MUST_CHECK int home_open(struct host *h, uint32_t uid, int *fd);
 
 /* images.c */
+MUST_CHECK int images_open(struct host *h);
+/* Waits until they are ready. */
 MUST_CHECK int images_start(struct host *h);
 void images_watch(struct host *h);
 /* fds: the home, and the new process' end of its channel. */

@@ -399,6 +399,8 @@ static int run(struct daemon *d)
 {
 	struct daemon_state *s = d->state;
 	int err = open_dirs(d);
+	if (err == ERR_OK && s->hooks->prepare != NULL)
+		err = s->hooks->prepare(d);
 	if (err == ERR_OK)
 		err = confine_user(s->row, s->uid, s->gid);
 	if (err == ERR_OK && s->hooks->init != NULL)

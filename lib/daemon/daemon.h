@@ -33,6 +33,8 @@ struct daemon {
 
 struct daemon_hooks {
 	enum ipc_role role;
+	/* As whom master started us, before the user is changed: only to open what that user cannot reach. May be NULL. */
+	int (*prepare)(struct daemon *d);
 	/* Before confinement. An error ends the process (the text was logged). */
 	int (*init)(struct daemon *d);
 	/* After confinement, before ready. */
