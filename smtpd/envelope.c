@@ -12,9 +12,12 @@ static const struct smtp_reply later = { 451, "4.3.0", "Cannot look that up now,
 /* RFC 5321 4.5.3.1.10: 452, so that the client sends the others in a further transaction. */
 static const struct smtp_reply many = { 452, "4.5.3", "Too many recipients" };
 
+/* Between the good ones and those that are not settled stand leftovers of what was moved or refused. */
 static void release_rcpts(struct transaction *t)
 {
-	for (unsigned i = 0; i < t->nrcpts; i++)
+	for (unsigned i = 0; i < t->good; i++)
+		answer_unref(t->rcpts[i].route);
+	for (unsigned i = t->settled > t->good ? t->settled : t->good; i < t->nrcpts; i++)
 		answer_unref(t->rcpts[i].route);
 	free(t->rcpts);
 }

@@ -210,6 +210,27 @@ static void pipelined_recipients(void **state)
 	rig_fini(&r);
 }
 
+/* The client goes while some of a group are settled, one of them refused, and others are asked about: each route is released once. */
+static void gone_amid_recipients(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, "smtp");
+	r.hold = true;
+	RIG_SEND(&r, HELLO MAIL "RCPT TO:<nobody@example.test>\r\n" RCPT "RCPT TO:<bob@example.test>\r\n" RCPT);
+	struct answer *a = answer_new(VIEW("route"));
+	session_recipient(r.s, r.held[0].index, IPC_NEVER, NULL);
+	session_recipient(r.s, r.held[1].index, IPC_DONE, a);
+	session_recipient(r.s, r.held[3].index, IPC_DONE, a);
+	assert_int_equal(a->refs, 3);
+	session_free(r.s);
+	r.s = NULL;
+	assert_int_equal(a->refs, 1);
+	answer_unref(a);
+	rig_fini(&r);
+}
+
 static void without_credit(void **state)
 {
 	struct rig r;
@@ -330,6 +351,7 @@ int main(void)
 		cmocka_unit_test(errors_are_counted),
 		cmocka_unit_test(any_cut),
 		cmocka_unit_test(pipelined_recipients),
+		cmocka_unit_test(gone_amid_recipients),
 		cmocka_unit_test(without_credit),
 		cmocka_unit_test(too_many_recipients),
 		cmocka_unit_test(lmtp),
