@@ -95,7 +95,7 @@ static void news(void *arg, struct ipc_channel *from, const void *message, int *
 static const struct ipc_handler handlers[] = {
 	{ IPC_SESSION_ADD, session_add },
 	{ IPC_NEWS, news },
-	{ 0, NULL },
+	{ IPC_NONE, NULL },
 };
 
 static int start(struct daemon *d, int homefd, uint32_t uid)
