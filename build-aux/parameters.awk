@@ -25,6 +25,44 @@ function scaled(s,   f, u) {
 	else if (u == "m") f = 60; else if (u == "h") f = 3600; else if (u == "d") f = 86400
 	return sprintf("%.0f", (s + 0) * f)
 }
+# mdoc: a text line that is full goes out; what a macro line says stands on its own.
+function flush_line() { if (line != "") print (line ~ /^[.']/ ? "\\\&" : "") line; line = "" }
+function macro(s) { flush_line(); print s }
+# Sentences begin on new lines; name(8) becomes a cross reference, the name of a parameter a command.
+function prose(s,   k, w, m, core, tail) {
+	gsub(/\\/, "\\e", s)
+	m = split(s, w, " ")
+	for (k = 1; k <= m; k++) {
+		core = w[k]; tail = ""
+		if (match(core, /[.,:;]+$/)) { tail = " " substr(core, RSTART); core = substr(core, 1, RSTART - 1) }
+		if (core ~ /^[a-z][-a-z.]*\([1-8]\)$/) {
+			macro(".Xr " substr(core, 1, index(core, "(") - 1) " " substr(core, length(core) - 1, 1) tail)
+		} else if ((core in known) && core ~ /[._]/) {
+			macro(".Ic " core tail)
+		} else {
+			if (line != "" && length(line) + length(w[k]) > 76) flush_line()
+			line = line (line == "" ? "" : " ") w[k]
+			if (w[k] ~ /\.$/) flush_line()
+		}
+	}
+	flush_line()
+}
+function readers(s,   k, w, m, t) {
+	m = split(s, w, " "); t = ""
+	for (k = 1; k <= m; k++) { gsub(/_/, "-", w[k]); t = t (k == 1 ? "" : k == m ? " and " : ", ") (w[k] == "any" ? "every process" : w[k]) }
+	return t
+}
+function man(i,   r, m, t, d) {
+	print ".It Ic " name[i]
+	prose(bare(v[i, "text"]))
+	t = v[i, "type"]; r = bare(v[i, "range"])
+	if (t == "choice") { gsub(/ /, ", ", r); t = "one of " r }
+	else if (r != "") { split(r, m, " "); t = t " from " m[1] " to " m[2] }
+	d = bare(v[i, "default"])
+	prose("Type: " t ".")
+	if (d == "") print "Default: empty."; else { print "Default:"; macro(".Ql \"" d "\" .") }
+	prose("Read by " readers(bare(v[i, "used"])) "; takes effect at " (v[i, "live"] == "yes" ? "reload" : "the next start") ".")
+}
 END {
 	if (bad) exit 1
 	n++
@@ -46,13 +84,7 @@ END {
 		}
 		print "};"
 	} else {
-		for (i = 0; i < n; i++) {
-			printf ".It Ic %s\n%s\n", name[i], bare(v[i, "text"])
-			printf "Type: %s", v[i, "type"]
-			r = bare(v[i, "range"]); if (r != "") { split(r, m, " "); if (v[i, "type"] == "choice") { gsub(/ /, ", ", r); printf " (%s)", r } else printf ", from %s to %s", m[1], m[2] }
-			d = bare(v[i, "default"])
-			if (d != "") printf ".\nDefault:\n.Ql %s .\n", d; else printf ".\nDefault: empty.\n"
-			printf "%s\n", v[i, "live"] == "yes" ? "Takes effect at reload." : "Takes effect at the next start."
-		}
+		for (i = 0; i < n; i++) known[name[i]] = 1
+		for (i = 0; i < n; i++) man(i)
 	}
 }
