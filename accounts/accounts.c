@@ -116,11 +116,25 @@ static void accepted(struct daemon *d, const char *listener, int fd, const struc
 
 static void on_down(void *d, struct ipc_channel *c) { accounts_client_gone(((struct daemon *)d)->user, c); }
 
+/* What was appended is flushed and answered; what is only being hashed, or merged, is asked for again after the start. */
+static void stop(struct daemon *d)
+{
+	struct accounts *a = d->user;
+
+	pool_free(a->pool);
+	accounts_jobs_flush(a);
+	if (a->merge)
+		(void)!table_merge_end(a->w, a->merge, ERR_AGAIN);
+	table_writer_close(a->w);
+	daemon_exit(d);
+}
+
 int main(int argc, char **argv)
 {
 	const struct daemon_hooks hooks = {
 		.role = ROLE_ACCOUNTS,
 		.start = start,
+		.stop = stop,
 		.accepted = accepted,
 		.handlers = accounts_handlers,
 		.on_down = on_down,

@@ -26,6 +26,8 @@ struct accounts {
 /* The handlers of accounts/jobs.c and accounts/lists.c, for the daemon's table. */
 extern const struct ipc_handler accounts_handlers[];
 void accounts_jobs_init(struct accounts *a);
+/* Answers what was appended. */
+void accounts_jobs_flush(struct accounts *a);
 /* The client went away: what it asked is done, but nobody is told. */
 void accounts_client_gone(struct accounts *a, struct ipc_channel *c);
 ipc_handler_fn accounts_on_domain_list, accounts_on_account_list, accounts_on_alias_list;

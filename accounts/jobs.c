@@ -137,7 +137,15 @@ static void flush_all(void *arg)
 		return;
 	}
 	tell_lookup(a);
-	accounts_changed(a);
+	if (!a->d->stopping)
+		accounts_changed(a);
+}
+
+void accounts_jobs_flush(struct accounts *a)
+{
+	loop_later_cancel(a->d->loop, &a->flush);
+	if (!list_empty(&a->flushing))
+		flush_all(a);
 }
 
 /* ---- the change ---- */
@@ -258,9 +266,9 @@ static int password_take(struct job *j, struct view password)
 
 static bool busy(struct accounts *a, struct ipc_channel *from, uint64_t id)
 {
-	struct ipc_control_done done = { .id = id, .outcome = IPC_LATER, .text = VIEW("too many changes at once; try again") };
+	struct ipc_control_done done = { .id = id, .outcome = IPC_LATER, .text = VIEW("not now: too many changes at once, or the suite stops; try again") };
 
-	if (a->njobs < JOBS_MAX)
+	if (a->njobs < JOBS_MAX && !a->d->stopping)
 		return false;
 	(void)!ipc_send(from, IPC_CONTROL_DONE, &done, NULL, 0);
 	return true;

@@ -48,8 +48,10 @@ static void note_fault(struct lookup *l, int err)
 /* Opened by a relative name: the skeleton's working directory is the tables' directory. */
 static int table_ready(struct lookup *l)
 {
-	int err = l->table ? table_refresh(l->table) : table_open(".", ENTRY_TABLE, &l->table);
+	int err = ERR_AGAIN;
 
+	if (!l->d->stopping)
+		err = l->table ? table_refresh(l->table) : table_open(".", ENTRY_TABLE, &l->table);
 	note_fault(l, err);
 	return err;
 }
@@ -308,6 +310,16 @@ static const struct ipc_handler handlers[] = {
 	{ 0 },
 };
 
+/* Nobody asks any more: the doors stopped before. */
+static void stop(struct daemon *d)
+{
+	struct lookup *l = d->user;
+
+	table_close(l->table);
+	l->table = NULL;
+	daemon_exit(d);
+}
+
 /* New parameters are read where they are used. */
 static void reload(struct daemon *d) { (void)d; }
 
@@ -315,6 +327,7 @@ static const struct daemon_hooks hooks = {
 	.role = ROLE_LOOKUP,
 	.start = start,
 	.reload = reload,
+	.stop = stop,
 	.handlers = handlers,
 };
 
