@@ -341,6 +341,16 @@ static void expire(struct fate *f, bool old)
 	f->status = VIEW("5.4.7");
 }
 
+/* RFC 5321 4.5.5: a notification that cannot be delivered is not answered by another; the log alone says it. */
+static void log_failed_notice(struct qmgr *q, uint64_t number, const struct telling *t)
+{
+	char id[QUEUE_ID_MAX];
+	qmgr_name(q, number, id);
+	for (size_t i = 0; i < t->n; i++)
+		if (t->fates[i].outcome == IPC_NEVER)
+			log_warn("notice_undeliverable", LS("queue_id", id), LV("status", t->fates[i].status), LV("reply", t->fates[i].text));
+}
+
 void results_take(struct qmgr *q, uint64_t number, struct fate *fates, size_t n)
 {
 	handle h = state_find(q->state, number);
@@ -363,6 +373,8 @@ void results_take(struct qmgr *q, uint64_t number, struct fate *fates, size_t n)
 			keep_status(q, number, f);
 		plain = plain && f->outcome == IPC_DONE && !(f->notify & 2);
 	}
+	if (!plain && (m->flags & MSG_NOTICE))
+		log_failed_notice(q, number, t);
 	if (plain || qmgr_load(q, m, &sm) != ERR_OK || !notice_due(q, m, &sm, t->fates, n, &t->warns)) {
 		record(t, VIEW_NONE);
 		return;
