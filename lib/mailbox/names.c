@@ -57,8 +57,19 @@ unsigned mailbox_uses(const struct mailbox *m) { return m->uses; }
 
 bool mailbox_has_children(const struct store *s, const struct mailbox *m)
 {
+	const struct state *st = s->st;
+	struct view name = view_of(m->name);
+	char below[MAILBOX_NAME_MAX + 1];
 	size_t i = 0;
-	return state_next_child(s->st, view_of(m->name), &i) != NULL;
+	bool found;
+	/* INBOX, in any case, stands apart from the order of names. */
+	if (mailbox_is_inbox(name) || name.n >= MAILBOX_NAME_MAX)
+		return state_next_child(st, name, &i) != NULL;
+	memcpy(below, name.p, name.n);
+	below[name.n] = MAILBOX_SEPARATOR;
+	struct view prefix = view_make(below, name.n + 1);
+	i = state_name_at(st, prefix, &found);
+	return i < st->n && view_starts(view_of(st->mailboxes[i]->name), prefix);
 }
 
 void mailbox_status(const struct mailbox *m, struct mailbox_status *st)
