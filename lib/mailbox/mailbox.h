@@ -31,6 +31,7 @@
 #include "mailbox/flags.h"
 #include "mailbox/uidset.h"
 
+struct journal_seam;
 struct store;
 struct mailbox;
 struct mailbox_view;
@@ -46,6 +47,7 @@ struct store_options {
 	struct pool *pool;     /* flushes run there; NULL: in the loop, one at the end of a turn */
 	uint64_t message_max;  /* the largest message that can be appended; 0: 64 MiB less 64 KiB (also the most) */
 	uint64_t segment_size; /* of the account's journal; 0: the journal's default */
+	const struct journal_seam *seam; /* of the account's journal, for tests (journal/seam.h); NULL in service */
 	uint64_t tidy_least;   /* store_tidy does nothing for less octets than these; 0: 1 MiB (a checkpoint: a quarter) */
 };
 /*
@@ -60,7 +62,7 @@ void store_close(struct store *s);
 /*
  * Catches up with what other processes wrote, and adopts what has arrived in `incoming`. Call it on `news` and before a command that
  * must see the present (SELECT, STATUS, NOOP, CHECK, at intervals in IDLE): it is cheap where nothing is new. What was adopted appears in the
- * views a little later, when it is durable; watchers are called then.
+ * views a little later, when it is durable; watchers are called then. What cannot be adopted now (a full disk) waits, and is told to the log.
  */
 MUST_CHECK int store_refresh(struct store *s);
 

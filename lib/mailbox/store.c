@@ -218,13 +218,22 @@ static int journal_dir(struct store *s, int *fd)
 
 static int open_journal(struct store *s, const struct store_options *o)
 {
-	struct journal_options jo = { .role = JOURNAL_SHARED_WRITER, .segment_size = o->segment_size, .create = true };
+	struct journal_options jo = { .role = JOURNAL_SHARED_WRITER, .segment_size = o->segment_size, .create = true, .seam = o->seam };
 	int fd, err = journal_dir(s, &fd);
 	if (err != ERR_OK)
 		return err;
 	err = journal_open(fd, &jo, &s->journal);
 	fd_close(&fd);
 	return err;
+}
+
+/* What cannot be adopted now, on a full disk or for a fault of incoming, waits there: no reason to keep a user from the mail that is here. */
+static void try_adopt(struct store *s)
+{
+	int err = store_adopt(s);
+	if (err != ERR_OK && err != s->adopt_error)
+		log_error("mail_not_adopted", LERR("error", err));
+	s->adopt_error = err;
 }
 
 static int open_all(struct store *s, const struct store_options *o)
@@ -234,10 +243,10 @@ static int open_all(struct store *s, const struct store_options *o)
 		err = store_reload(s);
 	if (err == ERR_OK)
 		err = store_commit(s, build_defaults, NULL);
-	if (err == ERR_OK)
-		err = store_adopt(s);
-	if (err == ERR_OK)
+	if (err == ERR_OK) {
+		try_adopt(s);
 		err = store_flush_now(s);
+	}
 	return err;
 }
 
@@ -289,5 +298,7 @@ void store_close(struct store *s)
 int store_refresh(struct store *s)
 {
 	int err = store_catch_up(s);
-	return err == ERR_OK ? store_adopt(s) : err;
+	if (err == ERR_OK)
+		try_adopt(s);
+	return err;
 }

@@ -30,6 +30,7 @@ struct store {
 	uint64_t since;             /* octets that were appended behind it */
 	uint64_t message_max, tidy_least, incoming_least;
 	struct batch batch;
+	int adopt_error; /* that was logged last */
 
 	struct list waits;
 	struct list watches;

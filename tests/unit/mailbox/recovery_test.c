@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* What a crash or a fault of the disk can leave (postrider-mailbox(5), States), and what the opening makes of it. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "journal/seam.h"
 #include "mailbox/records.h"
 #include "mailbox/store.h"
 #include "sys/file.h"
@@ -250,6 +252,111 @@ static void test_nonsense_records(void **state)
 	free(expected);
 }
 
+/* ---- a disk that fails ---- */
+struct fault {
+	struct journal_seam seam;
+	enum seam_op op;
+	int error; /* 0: all goes well */
+};
+
+static int fault_before(void *arg, struct seam_call *c)
+{
+	const struct fault *f = arg;
+	return f->error && c->op == f->op ? f->error : 0;
+}
+
+struct told {
+	struct loop *loop;
+	int n, err;
+};
+static void tell(void *arg, int err)
+{
+	struct told *t = arg;
+	t->n++;
+	t->err = err;
+	loop_stop(t->loop);
+}
+
+static struct store *open_faulty(struct account *a, struct fault *f)
+{
+	f->seam = (struct journal_seam){ .arg = f, .before = fault_before };
+	struct store_options o = { .seam = &f->seam };
+	account_open(a);
+	account_close(a);
+	a->loop = loop_new();
+	assert_int_equal(store_open(a->loop, a->fd, &o, &a->store), ERR_OK);
+	return a->store;
+}
+
+static int wait_flush(struct account *a)
+{
+	struct told t = { .loop = a->loop };
+	struct store_wait w = { 0 };
+	store_flush(a->store, &w, tell, &t);
+	loop_run(a->loop);
+	assert_int_equal(t.n, 1);
+	return t.err;
+}
+
+/* A failed flush: every waiter is told so, what was changed is undone for all who have the store open, and the service goes on. */
+static void test_failed_flush(void **state)
+{
+	struct account *a = *state;
+	struct fault f = { .op = SEAM_FLUSH };
+	struct store *s = open_faulty(a, &f), *other = account_other(a);
+	append_text(s, "INBOX", "kept", 0);
+	struct mailbox_view *v = view_of_mailbox(s, "INBOX");
+	struct uidset u = uids_of(1, 1);
+	f.error = EIO;
+	step(s, 0);
+	assert_int_equal(mailbox_view_store(v, &u, STORE_FLAGS_ADD, (struct mail_flags){ MAIL_SEEN, 0 }, UINT64_MAX, true, NULL), ERR_OK);
+	assert_int_equal(store_refresh(other), ERR_OK); /* has taken what is about to be lost */
+	assert_int_equal(wait_flush(a), ERR_IO);
+	f.error = 0;
+	assert_string_equal(changes(a, v, true), "");
+	char *mine = summary(a, s);
+	assert_non_null(strstr(mine, "[INBOX] f0 1:kept["));
+	assert_int_equal(append_text(s, "INBOX", "after", 0), 2);
+	settle(other);
+	char *theirs = summary(a, other);
+	free(mine);
+	mine = summary(a, s);
+	assert_string_equal(mine, theirs);
+	assert_string_equal(contents_of(a, other, "INBOX"), "1:kept 2:after");
+	free(mine);
+	free(theirs);
+	uidset_fini(&u);
+	mailbox_view_close(v);
+	store_close(other);
+	assert_string_equal(contents_of(a, account_open(a), "INBOX"), "1:kept 2:after");
+}
+
+/* A full disk: refused, nothing changed; room again, and it goes on. */
+static void test_full_disk(void **state)
+{
+	struct account *a = *state;
+	struct fault f = { .op = SEAM_WRITE };
+	struct store *s = open_faulty(a, &f);
+	append_text(s, "INBOX", "kept", 0);
+	struct mailbox_view *v = view_of_mailbox(s, "INBOX");
+	struct uidset u = uids_of(1, 1);
+	f.error = ENOSPC;
+	assert_int_equal(mailbox_view_store(v, &u, STORE_FLAGS_ADD, (struct mail_flags){ MAIL_SEEN, 0 }, UINT64_MAX, true, NULL), ERR_FULL);
+	assert_int_equal(store_create(s, VIEW("new"), 0), ERR_FULL);
+	deliver(a, "waits in incoming", NULL);
+	assert_int_equal(store_refresh(s), ERR_OK); /* what is here can be read all the same */
+	assert_string_equal(contents_of(a, s, "INBOX"), "1:kept");
+	f.error = 0;
+	settle(s);
+	assert_int_equal(store_create(s, VIEW("new"), 0), ERR_OK);
+	assert_string_equal(contents_of(a, s, "INBOX"), "1:kept 2:waits in incoming");
+	uidset_fini(&u);
+	mailbox_view_close(v);
+	s = account_open(a);
+	assert_string_equal(contents_of(a, s, "INBOX"), "1:kept 2:waits in incoming");
+	assert_non_null(store_mailbox(s, VIEW("new")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +364,8 @@ int main(void)
 		account_test(test_hints),
 		account_test(test_left_behind),
 		account_test(test_nonsense_records),
+		account_test(test_failed_flush),
+		account_test(test_full_disk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
