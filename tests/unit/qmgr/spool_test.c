@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /* The spool over a real journal: what was told to be durable is there after a restart, whatever was written besides. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/num.h"
 #include "qmgr/content.h"
 #include "qmgr/spool.h"
 #include "sys/clock.h"
+#include "sys/file.h"
 #include "tests/unit/qmgr/help.h"
 
 struct fixture {
@@ -19,6 +22,7 @@ struct fixture {
 	unsigned open;       /* appended, not yet told */
 	uint64_t positions[4096];
 	size_t n;
+	uint64_t octets;
 };
 
 static void reopen(struct fixture *f)
@@ -151,6 +155,90 @@ static void restarts_from_a_checkpoint_and_without_its_hint(void **state)
 	buf_fini(&b);
 }
 
+/* ---- compaction ---- */
+
+static int add_size(const char *name, void *arg)
+{
+	struct stat st;
+	const struct fixture *f = arg;
+	char path[128];
+	(void)snprintf(path, sizeof path, "journal/%s", name);
+	if (fstatat(f->dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		((struct fixture *)arg)->octets += (uint64_t)st.st_size;
+	return 0;
+}
+
+static uint64_t octets(struct fixture *f)
+{
+	int fd;
+	f->octets = 0;
+	assert_int_equal(file_open_dir(f->dir, "journal", &fd), ERR_OK);
+	assert_int_equal(file_list(fd, add_size, f), ERR_OK);
+	close(fd);
+	return f->octets;
+}
+
+static void put_big(struct fixture *f, struct buf *b, uint64_t i)
+{
+	static char content[64 << 10];
+	struct buf list;
+	buf_init(&list, SIZE_MAX);
+	help_rcpt(&list, 1, 1000, "x@example.test");
+	memset(content, 'a' + (int)(i % 26), sizeof content);
+	struct spool_message m = { .arrived = 1000 + i, .rcpts = { buf_view(&list), 1 }, .content = view_make(content, sizeof content) };
+	assert_int_equal(spool_message_put(b, &m), ERR_OK);
+	put(f, SPOOL_MESSAGE, b);
+	buf_fini(&list);
+}
+
+static void check_live(struct fixture *f, size_t every, size_t n)
+{
+	struct state *s = spool_state(f->spool);
+	struct spool_message sm;
+	assert_int_equal(state_count(s), (n + every - 1) / every);
+	for (size_t i = 0; i < n; i += every) {
+		handle h = state_find(s, f->positions[i]);
+		assert_int_not_equal(h, HANDLE_NONE);
+		assert_int_equal(spool_read_message(f->spool, state_message(s, h), &sm), ERR_OK);
+		assert_int_equal(sm.arrived, 1000 + i);
+		assert_int_equal(sm.content.p[100], 'a' + (int)(i % 26));
+	}
+}
+
+static void compaction_keeps_the_living_and_lets_the_dead_go(void **state)
+{
+	enum { N = 700, EVERY = 100 };
+	struct fixture *f = *state;
+	struct buf b;
+	buf_init(&b, SIZE_MAX);
+	for (uint64_t i = 0; i < N; i++)
+		put_big(f, &b, i);
+	loop_run(f->loop);
+	for (size_t i = 0; i < N; i++) {
+		if (i % EVERY == 0)
+			continue;
+		help_result(&b, f->positions[i], 2000, 0, 0, "d");
+		put(f, SPOOL_RESULT, &b);
+	}
+	loop_run(f->loop);
+	uint64_t before = octets(f);
+	checkpoint(f);
+	struct timer *t = timer_new(f->loop, stop_loop, f->loop);
+	for (int i = 0; i < 300 && octets(f) > before / 2; i++) {
+		timer_set(t, 20);
+		loop_run(f->loop);
+	}
+	timer_free(t);
+	assert_true(octets(f) <= before / 2);
+	check_live(f, EVERY, N);
+	reopen(f);
+	check_live(f, EVERY, N);
+	(void)unlinkat(f->dir, "checkpoint", 0);
+	reopen(f);
+	check_live(f, EVERY, N);
+	buf_fini(&b);
+}
+
 /* ---- big contents ---- */
 
 static int proof;
@@ -203,6 +291,7 @@ int main(void)
 		T(keeps_what_it_told),
 		T(only_one_has_it),
 		T(restarts_from_a_checkpoint_and_without_its_hint),
+		T(compaction_keeps_the_living_and_lets_the_dead_go),
 		T(a_content_counts_when_nobody_can_write_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
