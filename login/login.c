@@ -48,7 +48,7 @@ static int init(struct daemon *d)
 	return ERR_OK;
 }
 
-/* Sessions that run go on until their clients leave or the time is over; those that did not log in are sent away. */
+/* host stops with us, and the accounts' processes then say goodbye: what they say still goes out. Who did not log in is sent away. */
 static void stop(struct daemon *d)
 {
 	struct login *l = d->user;
@@ -59,8 +59,8 @@ static void stop(struct daemon *d)
 		client_protocol(c)->farewell(c, "The server is shutting down");
 		client_close(c);
 	}
-	/* The account's processes say goodbye to theirs when host goes. */
-	daemon_exit(d);
+	if (l->count == 0)
+		daemon_exit(d);
 }
 
 int main(int argc, char **argv)

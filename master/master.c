@@ -101,6 +101,9 @@ static unsigned stop_phase(const struct child *c)
 {
 	if (c->row->role == ROLE_LOG)
 		return 3;
+	/* With host, whose accounts' processes say goodbye through it. */
+	if (c->row->role == ROLE_LOGIN)
+		return 2;
 	return c->row->listeners[0] != NULL && c->row->role != ROLE_QMGR && c->row->role != ROLE_ACCOUNTS ? 1 : 2;
 }
 

@@ -61,7 +61,7 @@ static int run_fork(const struct session_hooks *h, struct daemon *image, const s
 	d->state->hooks = &hooks.daemon;
 	d->state->row = row;
 	d->state->single_user = image->state->single_user;
-	log_role(row->name);
+	log_program(row->name);
 	int err = become_account(row, m, fds[0]);
 	if (err != ERR_OK)
 		return err;

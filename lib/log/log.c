@@ -27,6 +27,7 @@ static struct {
 	bool is_socket;
 	enum log_level least;
 	const char *role;
+	const char *program; /* of a fork that shares its sink */
 	struct buf waiting; /* whole lines, but for a first one that a stream took in part */
 	uint64_t dropped;
 	void (*pending)(void *arg); /* told when lines wait */
@@ -53,6 +54,11 @@ void log_to(int fd, enum log_level least)
 void log_role(const char *role)
 {
 	sink.role = role;
+}
+
+void log_program(const char *name)
+{
+	sink.program = name;
 }
 
 static bool plain(char c)
@@ -163,6 +169,8 @@ static void put_line(struct buf *b, enum log_level level, const char *event, con
 	buf_addc(b, ' ');
 	if (sink.fd < 0)
 		buf_printf(b, "role=%s pid=%ld ", sink.role ? sink.role : "postrider", (long)getpid());
+	if (sink.program)
+		buf_printf(b, "program=%s child=%ld ", sink.program, (long)getpid());
 	log_render(b, event, fields);
 }
 

@@ -33,6 +33,11 @@ struct log_field {
 void log_to(int fd, enum log_level least);
 /* Lines are prefixed with role=NAME pid=N when the sink does not do that itself (standard error). */
 void log_role(const char *role);
+/*
+ * For forks that share their sink with others, so that the log process cannot tell them apart: lines say program=NAME themselves, and
+ * child=PID. The name must stay.
+ */
+void log_program(const char *name);
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 void log_flush(void);
 /* Called when a line waits, so that the loop can flush at the end of its turn. NULL: nobody is told. */
