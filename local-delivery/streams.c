@@ -353,6 +353,9 @@ static void ran(void *arg)
 		list_remove(it);
 		end_stream(s, LIST_OF(it, struct stream, dirty));
 	}
+	/* Streams that were not in this batch became dirty beside it, and their turn found it running. */
+	if (!list_empty(&s->dirty))
+		loop_later(s->loop, &s->turn);
 }
 
 /* The end of a turn: everything that is dirty is flushed, one batch at a time. */

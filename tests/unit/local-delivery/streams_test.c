@@ -159,6 +159,33 @@ static void says_done_when_it_is_durable(void **state)
 	assert_int_equal(f->news, 1);
 }
 
+static void deliver_beside(void *arg)
+{
+	struct fixture *f = arg;
+	bool again;
+	assert_int_equal(f->done, 0);
+	assert_int_equal(deliver(f, 1, 1, 11, 0, 10, &again), ERR_OK);
+}
+
+static void give_up(void *arg)
+{
+	loop_stop(((struct fixture *)arg)->loop);
+}
+
+static void another_stream_is_flushed_after_the_batch_that_it_missed(void **state)
+{
+	struct fixture *f = *state;
+	struct later beside = { .fn = deliver_beside, .arg = f };
+	struct timer *t = timer_new(f->loop, give_up, f);
+	bool again;
+	assert_int_equal(deliver(f, 0, 1, 10, 0, 10, &again), ERR_OK);
+	loop_later(f->loop, &beside); /* after the turn that begins the flush of the first */
+	timer_set(t, 5000);
+	loop_run(f->loop);
+	timer_free(t);
+	assert_int_equal(f->done, 2);
+}
+
 static void an_account_without_a_home_is_told_apart(void **state)
 {
 	struct fixture *f = *state;
@@ -260,6 +287,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(says_done_when_it_is_durable),
+		T(another_stream_is_flushed_after_the_batch_that_it_missed),
 		T(an_account_without_a_home_is_told_apart),
 		T(finds_what_it_delivered_before),
 		T(forgets_below_the_floor_and_nothing_else),
