@@ -126,6 +126,7 @@ int cmd_queue_release(struct cli *c);
 int cmd_queue_retry(struct cli *c);
 int cmd_queue_delete(struct cli *c);
 int cmd_mailbox_check(struct cli *c);
+int cmd_mailbox_compact(struct cli *c);
 int cmd_mailbox_export(struct cli *c);
 int cmd_mailbox_import(struct cli *c);
 int cmd_journal_dump(struct cli *c);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* mailbox: an account's mail checked, written out as a Maildir, and taken in from one. All of it is done as the account's user. */
+/* mailbox: an account's mail checked, compacted, written out as a Maildir, and taken in from one. All of it is done as the account's user. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,19 @@
 #include "mailbox/maildir.h"
 #include "sys/file.h"
 #include "sys/priv.h"
+
+/* A home that is named by its directory: whose it is. */
+static int find_owner(const char *path, uint32_t *uid, int *home)
+{
+	struct stat st;
+	int err = file_open_dir(AT_FDCWD, path, home);
+	if (err == ERR_OK && fstat(*home, &st) != 0)
+		err = ERR_IO;
+	if (err != ERR_OK)
+		return cli_fail(EXIT_DATA, "%s: %s", path, err_text(err));
+	*uid = st.st_uid;
+	return EXIT_OK;
+}
 
 /* The account's uid, by the accounts process. */
 static int find_account(const struct cli *c, const char *address, uint32_t *uid)
@@ -60,12 +73,17 @@ static int open_home(const struct cli *c, const char *address, uint32_t uid, int
 	return err == ERR_OK ? EXIT_OK : cli_fail(EXIT_PERMISSION, "%s: the mail cannot be opened: %s", address, err_text(err));
 }
 
-/* From here on as the account; an import may read what the account may not. */
-static int become(uint32_t uid, bool read_all)
+/* From here on as the account, with its home and the directory alone; an import may read what the account may not. */
+static int become(uint32_t uid, int home, int dirfd, bool read_all)
 {
-	int err = ERR_OK;
+	struct priv_path paths[] = { { .fd = home, .rights = PRIV_READ | PRIV_WRITE }, { .fd = dirfd, .rights = PRIV_READ | (read_all ? 0 : PRIV_WRITE) } };
+	int abi, err = ERR_OK;
 	if (geteuid() == 0)
 		err = priv_become(uid, uid, NULL, 0, read_all ? PRIV_CAP(CAP_DAC_READ_SEARCH) : 0);
+	if (err == ERR_OK)
+		err = priv_no_new_privs(false);
+	if (err == ERR_OK)
+		err = priv_landlock(paths, dirfd >= 0 ? 2 : 1, true, &abi);
 	return err == ERR_OK ? EXIT_OK : cli_fail(EXIT_PERMISSION, "cannot become the account's user: %s", err_text(err));
 }
 
@@ -73,6 +91,14 @@ static void show_progress(void *arg, const struct tool_result *r)
 {
 	(void)arg;
 	fprintf(stderr, "\r%llu messages, %llu MiB", (unsigned long long)r->messages, (unsigned long long)(r->octets >> 20));
+}
+
+static void show_mailbox(void *arg, const char *name, uint64_t messages, uint64_t octets)
+{
+	(void)arg;
+	printf("%10llu messages %15llu octets  ", (unsigned long long)messages, (unsigned long long)octets);
+	text_print(stdout, view_of(name));
+	putchar('\n');
 }
 
 static void show_bad(void *arg, const char *what, int err)
@@ -91,6 +117,12 @@ static int check(struct store *s, int dirfd, const struct tool_report *report, s
 	return tool_check(s, report, r);
 }
 
+static int compact(struct store *s, int dirfd, const struct tool_report *report, struct tool_result *r)
+{
+	(void)dirfd;
+	return tool_compact(s, report, r);
+}
+
 static int report_end(const struct cli *c, int err, const struct tool_result *r)
 {
 	if (cli_json(c))
@@ -106,7 +138,8 @@ static int report_end(const struct cli *c, int err, const struct tool_result *r)
 
 static int run(const struct cli *c, int home, int dirfd, tool_fn *fn)
 {
-	struct tool_report report = { .progress = isatty(STDERR_FILENO) ? show_progress : NULL, .bad = show_bad };
+	struct tool_report report = { .progress = isatty(STDERR_FILENO) ? show_progress : NULL, .bad = show_bad,
+		.mailbox = cli_json(c) ? NULL : show_mailbox };
 	struct store_options o = { 0 };
 	struct tool_result r = { 0 };
 	struct store *s;
@@ -138,13 +171,14 @@ static int mailbox_tool(struct cli *c, tool_fn *fn, bool make)
 {
 	uint32_t uid = 0;
 	int home = -1, dirfd = -1;
-	int code = find_account(c, c->args[0], &uid);
-	if (!code)
+	bool path = strchr(c->args[0], '/') != NULL;
+	int code = path ? find_owner(c->args[0], &uid, &home) : find_account(c, c->args[0], &uid);
+	if (!code && !path)
 		code = open_home(c, c->args[0], uid, &home);
 	if (!code && c->nargs > 1)
 		code = open_target(c->args[1], make, uid, &dirfd);
 	if (!code)
-		code = become(uid, fn == tool_import);
+		code = become(uid, home, dirfd, fn == tool_import);
 	if (!code)
 		code = run(c, home, dirfd, fn);
 	fd_close(&home);
@@ -153,5 +187,6 @@ static int mailbox_tool(struct cli *c, tool_fn *fn, bool make)
 }
 
 int cmd_mailbox_check(struct cli *c) { return mailbox_tool(c, check, false); }
+int cmd_mailbox_compact(struct cli *c) { return mailbox_tool(c, compact, false); }
 int cmd_mailbox_export(struct cli *c) { return mailbox_tool(c, tool_export, true); }
 int cmd_mailbox_import(struct cli *c) { return mailbox_tool(c, tool_import, false); }

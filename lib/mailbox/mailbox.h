@@ -92,6 +92,13 @@ void store_unwatch(struct store_watch *w);
 /* Housekeeping, a slice at a time: a checkpoint where it is due, compaction, release of `incoming`. Call when idle and after the last session.
  * *more: call again soon. */
 MUST_CHECK int store_tidy(struct store *s, bool *more);
+/* All of it at once, due or not, blocking: for tools. */
+MUST_CHECK int store_compact(struct store *s);
+/*
+ * Gives every mailbox a new UIDVALIDITY, greater than any that the account had: after a restore UIDs may name other messages than clients
+ * remember (RFC 3501 2.3.1.1). Not durable before a flush.
+ */
+MUST_CHECK int store_renew(struct store *s);
 
 /* ---- keywords ---- */
 /* The keywords that the account has: the i-th name (in the case it was first given), i < store_keyword_count. */

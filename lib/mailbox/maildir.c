@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/num.h"
+#include "mailbox/store.h"
 #include "proto/imap_name.h"
 #include "sys/file.h"
 
@@ -130,13 +131,77 @@ static int check_message(struct walk *w, const struct message_info *i, struct vi
 	return ERR_OK;
 }
 
-static int check_mailbox(struct walk *w) { return each_message(w, check_message); }
+static int check_mailbox(struct walk *w)
+{
+	struct mailbox_status st;
+	mailbox_status(mailbox_view_mailbox(w->view), &st);
+	int err = each_message(w, check_message);
+	if (w->report && w->report->mailbox)
+		w->report->mailbox(w->report->arg, w->mailbox, st.messages, st.size);
+	return err;
+}
+
+struct stream_check {
+	const struct tool_report *report;
+	struct tool_result *r;
+	const char *name;
+};
+
+static void stream_damaged(void *arg, uint64_t from, uint64_t to)
+{
+	const struct stream_check *c = arg;
+	char what[80];
+	snprintf(what, sizeof what, "%s, positions %llu to %llu", c->name, (unsigned long long)from, (unsigned long long)to);
+	bad(c->report, c->r, what, ERR_DAMAGED);
+}
+
+static int pass_over(void *arg, const struct journal_record *r)
+{
+	(void)arg;
+	(void)r;
+	return ERR_OK;
+}
+
+static int check_stream(struct journal *j, struct stream_check *c)
+{
+	uint64_t next;
+	if (!j)
+		return ERR_OK;
+	journal_on_damage(j, stream_damaged, c);
+	int err = journal_scan(j, journal_start(j), pass_over, NULL, &next);
+	journal_on_damage(j, NULL, NULL);
+	return err;
+}
 
 int tool_check(struct store *s, const struct tool_report *report, struct tool_result *r)
 {
 	struct walk w = { .s = s, .report = report, .r = r };
 	*r = (struct tool_result){ 0 };
-	return each_mailbox(&w, check_mailbox);
+	int err = check_stream(s->journal, &(struct stream_check){ report, r, "journal" });
+	if (err == ERR_OK)
+		err = check_stream(s->incoming, &(struct stream_check){ report, r, "incoming" });
+	return err == ERR_OK ? each_mailbox(&w, check_mailbox) : err;
+}
+
+/* ---- compact ---- */
+static uint64_t octets_taken(const struct store *s)
+{
+	struct journal_info own, come = { 0 };
+	journal_info(s->journal, &own);
+	if (s->incoming)
+		journal_info(s->incoming, &come);
+	return own.octets + come.octets;
+}
+
+int tool_compact(struct store *s, const struct tool_report *report, struct tool_result *r)
+{
+	uint64_t before = octets_taken(s), after;
+	(void)report;
+	*r = (struct tool_result){ 0 };
+	int err = store_compact(s);
+	after = octets_taken(s);
+	r->octets = before > after ? before - after : 0;
+	return err;
 }
 
 /* ---- export ---- */

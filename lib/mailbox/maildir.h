@@ -15,15 +15,18 @@ struct tool_result {
 	uint64_t messages, octets; /* dealt with */
 	uint64_t bad;              /* not readable, too big, not a message's file */
 };
-/* Told now and then, and for what is bad (err not 0; what: a mailbox and UID, or a file). */
+/* Told now and then, and for what is bad (err not 0; what: a mailbox and UID, a range of a stream, or a file). */
 struct tool_report {
 	void (*progress)(void *arg, const struct tool_result *so_far);
 	void (*bad)(void *arg, const char *what, int err);
+	void (*mailbox)(void *arg, const char *name, uint64_t messages, uint64_t octets); /* NULL, or told what each holds */
 	void *arg;
 };
 
-/* Reads every message's content against its sum. */
+/* Reads both streams from their starts, then every message's content against its sum. */
 MUST_CHECK int tool_check(struct store *s, const struct tool_report *report, struct tool_result *r);
+/* store_compact, told by octets that both streams take: r->octets is what was given back. */
+MUST_CHECK int tool_compact(struct store *s, const struct tool_report *report, struct tool_result *r);
 /* Writes all mailboxes into the directory, which is empty or a Maildir already. What it wrote is on stable storage afterwards. */
 MUST_CHECK int tool_export(struct store *s, int dirfd, const struct tool_report *report, struct tool_result *r);
 /* Adds what the Maildir holds to the mailboxes of the same names, which are made and subscribed where they are new. Durable afterwards. */

@@ -132,6 +132,17 @@ int store_create(struct store *s, struct view name, unsigned uses)
 	return store_commit(s, build_create, &c);
 }
 
+/* ---- new UIDVALIDITYs ---- */
+static int build_renewal(struct store *s, void *request, struct batch *b)
+{
+	(void)request;
+	for (size_t i = 0; i < s->st->n; i++)
+		BATCH_ADD(b, uidvalidity, .mailbox = s->st->mailboxes[i]->id, .uidvalidity = fresh_uidvalidity(s) + i);
+	return ERR_OK;
+}
+
+int store_renew(struct store *s) { return store_commit(s, build_renewal, NULL); }
+
 /* ---- delete ---- */
 static int build_delete(struct store *s, void *request, struct batch *b)
 {

@@ -216,3 +216,26 @@ int store_tidy(struct store *s, bool *more)
 		err = release_incoming(s, more);
 	return err;
 }
+
+int store_compact(struct store *s)
+{
+	bool more;
+	int err = store_refresh(s);
+	if (err == ERR_OK)
+		err = write_checkpoint(s);
+	if (err == ERR_OK)
+		err = store_flush_now(s);
+	do {
+		more = false;
+		if (err == ERR_OK)
+			err = compact_slice(s, &more);
+	} while (err == ERR_OK && more);
+	do {
+		more = false;
+		if (err == ERR_OK && s->incoming)
+			err = release_incoming(s, &more);
+		if (err == ERR_OK && more)
+			err = store_flush_now(s);
+	} while (err == ERR_OK && more);
+	return err;
+}

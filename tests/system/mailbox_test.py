@@ -51,6 +51,44 @@ def test_export_and_import(s):
         s.postrider("mailbox", "export", s.name(1), s.base, code=65)  # somebody else's directory
 
 
+def octets_of(path):
+    return sum(os.stat(f).st_blocks * 512 for f in glob.glob(path + "/*/*") if os.path.isfile(f))
+
+
+def test_compact_gives_room_back_beside_a_session(s):
+    c = s.imap(3)
+    c.create("deep/er.dot")
+    for i in range(40):
+        same(c.append("INBOX", r"(\Deleted)" if i % 4 else None, None, b"Subject: %d\r\n\r\n" % i + b"x" * 98 * 1000 + b"\r\n")[0], "OK")
+    c.select("INBOX")
+    same(c.expunge()[0], "OK")
+    before, home = state(s, 3), home_of(s, 3)
+    room = octets_of(home)
+    assert json.loads(s.postrider("--json", "mailbox", "compact", s.name(3)))["octets"] > 2000000
+    assert octets_of(home) < room - 2000000, (octets_of(home), room)
+    same(len(before["INBOX"]), 10)
+    same(c.fetch("1:*", "BODY.PEEK[]")[0], "OK")
+    same(c.append("INBOX", None, None, b"Subject: more\r\n\r\n")[0], "OK")
+    c.logout()
+    same(state(s, 3)["INBOX"][:10], before["INBOX"])
+    same(json.loads(s.postrider("--json", "mailbox", "check", s.name(3)))["messages"], 11)
+
+
+def test_check_names_what_is_damaged(s):
+    home, copy = home_of(s, 3), s.base + "/copy"
+    shutil.copytree(home, copy)
+    for path, names, files in os.walk(copy):
+        for name in [""] + files:
+            os.chown(os.path.join(path, name), os.stat(home).st_uid, os.stat(home).st_gid)
+    assert " 11 messages" in s.postrider("mailbox", "check", copy)
+    largest = max(glob.glob(copy + "/journal/0*"), key=os.path.getsize)
+    with open(largest, "r+b") as f:
+        f.seek(150000)
+        f.write(b"?")
+    out = s.postrider("mailbox", "check", copy, code=65)
+    assert "journal, positions" in out and "INBOX UID" in out, out
+
+
 def test_what_is_derived_may_go(s):
     before, home = state(s, 1), home_of(s, 1)
     s.stop()
