@@ -5,7 +5,7 @@ DIST_BUILT = dist/systemd/postrider.service dist/logrotate.d/postrider
 EXTRA_DIST += dist/systemd/postrider.service.in dist/logrotate.d/postrider.in
 CLEANFILES += $(DIST_BUILT)
 $(DIST_BUILT): Makefile
-	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed -e 's|@sbindir@|$(sbindir)|g' -e 's|@sysconfdir@|$(sysconfdir)|g' $(srcdir)/$@.in >$@.tmp && mv $@.tmp $@
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed -e 's|@sbindir[@]|$(sbindir)|g' -e 's|@sysconfdir[@]|$(sysconfdir)|g' $(srcdir)/$@.in >$@.tmp && mv $@.tmp $@
 dist/systemd/postrider.service: $(srcdir)/dist/systemd/postrider.service.in
 dist/logrotate.d/postrider: $(srcdir)/dist/logrotate.d/postrider.in
 

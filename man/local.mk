@@ -13,9 +13,9 @@ CLEANFILES += man/postrider.conf.5
 EXTRA_DIST += man/postrider.conf.5.in
 man/postrider.conf.5: $(srcdir)/man/postrider.conf.5.in $(PARAMETERS) $(srcdir)/build-aux/parameters.awk $(srcdir)/lib/conf/local.mk
 	$(AM_V_GEN)$(MKDIR_P) man && { \
-		sed -e '/^@PARAMETERS@$$/,$$d' -e 's|@sysconfdir@|$(sysconfdir)|g' $(srcdir)/man/postrider.conf.5.in && \
+		sed -e '/^@PARAMETERS@$$/,$$d' -e 's|@sysconfdir[@]|$(sysconfdir)|g' $(srcdir)/man/postrider.conf.5.in && \
 		(cd $(srcdir) && $(AWK) -v mode=man -f build-aux/parameters.awk $(PARAMETERS)) && \
-		sed -e '1,/^@PARAMETERS@$$/d' -e 's|@sysconfdir@|$(sysconfdir)|g' $(srcdir)/man/postrider.conf.5.in; } >$@.tmp && mv $@.tmp $@
+		sed -e '1,/^@PARAMETERS@$$/d' -e 's|@sysconfdir[@]|$(sysconfdir)|g' $(srcdir)/man/postrider.conf.5.in; } >$@.tmp && mv $@.tmp $@
 
 dist_check_SCRIPTS = build-aux/check-manual
 check_SCRIPTS += build-aux/check-manual
