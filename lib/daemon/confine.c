@@ -25,7 +25,7 @@ static int landlock(const struct process_row *row, const struct priv_path *paths
 	return err;
 }
 
-int confine_process(const struct process_row *row, const struct priv_path *paths, size_t n)
+int confine_process(const struct process_row *row, const struct priv_path *paths, size_t n, const struct confine_uids *uids)
 {
 	const char *what = "limits";
 	int err = priv_no_new_privs(true);
@@ -37,7 +37,7 @@ int confine_process(const struct process_row *row, const struct priv_path *paths
 	}
 	if (err == ERR_OK) {
 		what = "seccomp";
-		err = priv_seccomp(row->sys, 0, 0);
+		err = priv_seccomp(row->sys, uids != NULL ? uids->first : 0, uids != NULL ? uids->last : 0);
 		if (err == ERR_UNSUPPORTED) {
 			log_warn("confinement_lacking", LS("what", what), LS("why", "this kernel has none"));
 			err = ERR_OK;

@@ -11,7 +11,14 @@
 
 /* Becomes uid:gid with the row's capabilities. */
 MUST_CHECK int confine_user(const struct process_row *row, uint32_t uid, uint32_t gid);
-/* no-new-privileges, limits, Landlock to these paths, seccomp with the row's groups. What the kernel lacks is logged. */
-MUST_CHECK int confine_process(const struct process_row *row, const struct priv_path *paths, size_t n);
+/* The uids and gids that a process with PRIV_SYS_SETID may become. */
+struct confine_uids {
+	uint32_t first, last;
+};
+/*
+ * no-new-privileges, limits, Landlock to these paths, seccomp with the row's groups. What the kernel lacks is logged. uids may be NULL where
+ * the row has no PRIV_SYS_SETID, and where there is no uid to change to.
+ */
+MUST_CHECK int confine_process(const struct process_row *row, const struct priv_path *paths, size_t n, const struct confine_uids *uids);
 
 #endif

@@ -390,7 +390,7 @@ static int confine(struct daemon *d)
 	struct priv_path paths[DAEMON_DIRS];
 	for (size_t i = 0; i < s->ndirs; i++)
 		paths[i] = (struct priv_path){ .fd = s->dirs[i].fd, .rights = s->dirs[i].rights };
-	int err = confine_process(s->row, paths, s->ndirs);
+	int err = confine_process(s->row, paths, s->ndirs, NULL);
 	d->confined = err == ERR_OK;
 	return err;
 }

@@ -48,7 +48,7 @@ static int become_account(const struct process_row *row, const struct ipc_sessio
 {
 	struct priv_path home = { .fd = homefd, .rights = PRIV_READ | PRIV_WRITE };
 	int err = confine_user(row, m->uid, m->gid);
-	return err == ERR_OK ? confine_process(row, &home, 1) : err;
+	return err == ERR_OK ? confine_process(row, &home, 1, NULL) : err;
 }
 
 static int run_fork(const struct session_hooks *h, struct daemon *image, const struct ipc_session_fork *m, const int *fds)
@@ -98,6 +98,17 @@ static void fork_session(const struct session_hooks *h, struct daemon *image, co
 
 /* ---- the image ---- */
 
+/* It may become a virtual account and nobody else. */
+static int confine_image(const struct daemon *d)
+{
+	struct confine_uids uids = { .first = (uint32_t)conf_num(d->conf, PARAM_UID_FIRST) };
+	uids.last = uids.first + (uint32_t)conf_num(d->conf, PARAM_UID_COUNT) - 1;
+	if (d->state->single_user)
+		return confine_process(process_row(ROLE_IMAGE), NULL, 0, NULL);
+	int err = priv_keep_caps(process_row(ROLE_IMAGE)->caps, false);
+	return err == ERR_OK ? confine_process(process_row(ROLE_IMAGE), NULL, 0, &uids) : err;
+}
+
 /* The bare sequence: no loop runs in the image, so that a fork inherits none. */
 static int run_image(const struct session_hooks *h, struct daemon *d)
 {
@@ -130,10 +141,8 @@ int session_main(int argc, char **argv, const struct session_hooks *hooks)
 	d->loop = NULL;
 	if (err == ERR_OK && hooks->init != NULL)
 		err = hooks->init(d);
-	if (err == ERR_OK && !d->state->single_user)
-		err = priv_keep_caps(process_row(ROLE_IMAGE)->caps, false);
 	if (err == ERR_OK)
-		err = confine_process(process_row(ROLE_IMAGE), NULL, 0);
+		err = confine_image(d);
 	if (err == ERR_OK)
 		err = run_image(hooks, d);
 	if (err != ERR_OK)
