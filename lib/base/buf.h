@@ -45,7 +45,7 @@ void buf_addu(struct buf *b, uint64_t u);          /* decimal */
 void buf_addi(struct buf *b, int64_t i);           /* decimal */
 void buf_addhex(struct buf *b, const void *p, size_t n); /* lower-case hex */
 __attribute__((format(printf, 2, 3))) void buf_printf(struct buf *b, const char *fmt, ...);
-void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
+__attribute__((format(printf, 2, 0))) void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 
 /* Little-endian binary. */
 void buf_put8(struct buf *b, uint8_t v);

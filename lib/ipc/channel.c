@@ -318,7 +318,7 @@ static void queue_fds(struct ipc_channel *c, uint64_t at, const int *fds, size_t
 	o->at = at;
 	for (size_t i = 0; i < n; i++) {
 		int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
-		INVARIANT(fd >= 0 || !"a descriptor to pass cannot be duplicated");
+		INVARIANT(fd >= 0); /* without it the message would say something else */
 		o->fds[o->n++] = fd;
 	}
 	list_append(&c->outfds, &o->node);

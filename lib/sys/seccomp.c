@@ -199,12 +199,17 @@ static int add_limited(scmp_filter_ctx ctx, unsigned groups)
 	return rc;
 }
 
+static struct scmp_arg_cmp compare(unsigned arg, enum scmp_compare how, uint64_t with)
+{
+	return (struct scmp_arg_cmp){ .arg = arg, .op = how, .datum_a = with };
+}
+
 /* abort and raise signal the process itself; another one is nobody's business. */
 static int add_signals(scmp_filter_ctx ctx, unsigned groups)
 {
 	static const char *const names[] = { "kill", "tgkill" };
-	struct scmp_arg_cmp self = SCMP_CMP32(0, SCMP_CMP_EQ, (uint32_t)getpid());
-	struct scmp_arg_cmp other = SCMP_CMP32(0, SCMP_CMP_NE, (uint32_t)getpid());
+	struct scmp_arg_cmp self = compare(0, SCMP_CMP_EQ, (uint32_t)getpid());
+	struct scmp_arg_cmp other = compare(0, SCMP_CMP_NE, (uint32_t)getpid());
 	int rc = 0;
 
 	for (size_t i = 0; i < COUNT(names) && !rc; i++) {
@@ -241,13 +246,13 @@ static int add_all(scmp_filter_ctx ctx, unsigned groups)
 static int add_bounds(scmp_filter_ctx ctx, uint32_t least, uint32_t most)
 {
 	static const char *const names[] = { "setresuid", "setresgid" };
-	struct scmp_arg_cmp some = SCMP_CMP64(0, SCMP_CMP_NE, 0);
+	struct scmp_arg_cmp some = compare(0, SCMP_CMP_NE, 0);
 	int rc = add(ctx, SCMP_ACT_KILL_PROCESS, VIEW("setgroups"), 1, &some);
 
 	for (size_t i = 0; i < COUNT(names); i++) {
 		for (unsigned arg = 0; arg < 3 && !rc; arg++) {
-			struct scmp_arg_cmp below = SCMP_CMP64(arg, SCMP_CMP_LT, least);
-			struct scmp_arg_cmp above = SCMP_CMP64(arg, SCMP_CMP_GT, most);
+			struct scmp_arg_cmp below = compare(arg, SCMP_CMP_LT, least);
+			struct scmp_arg_cmp above = compare(arg, SCMP_CMP_GT, most);
 			rc = add(ctx, SCMP_ACT_KILL_PROCESS, view_of(names[i]), 1, &below);
 			if (!rc)
 				rc = add(ctx, SCMP_ACT_KILL_PROCESS, view_of(names[i]), 1, &above);
