@@ -159,12 +159,32 @@ static void says_done_when_it_is_durable(void **state)
 	assert_int_equal(f->news, 1);
 }
 
+/* A pool of one thread whose first job lasts until a descriptor is written: the flush behind it is under way for as long. */
+struct beside {
+	struct fixture *f;
+	int gate[2];
+};
+
+static void wait_at_gate(void *arg)
+{
+	char c;
+	(void)!read(((struct beside *)arg)->gate[0], &c, 1);
+}
+
+static void passed_gate(void *arg)
+{
+	(void)arg;
+}
+
 static void deliver_beside(void *arg)
 {
-	struct fixture *f = arg;
+	struct beside *b = arg;
 	bool again;
-	assert_int_equal(f->done, 0);
-	assert_int_equal(deliver(f, 1, 1, 11, 0, 10, &again), ERR_OK);
+	assert_int_equal(b->f->done, 0);
+	assert_false(streams_idle(b->f->streams));
+	assert_int_equal(deliver(b->f, 1, 1, 11, 0, 10, &again), ERR_OK);
+	/* In the turn after the one that finds a batch running. */
+	assert_int_equal(write(b->gate[1], "x", 1), 1);
 }
 
 static void give_up(void *arg)
@@ -175,14 +195,19 @@ static void give_up(void *arg)
 static void another_stream_is_flushed_after_the_batch_that_it_missed(void **state)
 {
 	struct fixture *f = *state;
-	struct later beside = { .fn = deliver_beside, .arg = f };
-	struct timer *t = timer_new(f->loop, give_up, f);
+	struct beside b = { .f = f };
+	struct timer *t = timer_new(f->loop, deliver_beside, &b), *end = timer_new(f->loop, give_up, f);
 	bool again;
+	assert_int_equal(pipe(b.gate), 0);
+	pool_submit(f->pool, wait_at_gate, passed_gate, &b);
 	assert_int_equal(deliver(f, 0, 1, 10, 0, 10, &again), ERR_OK);
-	loop_later(f->loop, &beside); /* after the turn that begins the flush of the first */
-	timer_set(t, 5000);
+	timer_set(t, 50);
+	timer_set(end, 5000);
 	loop_run(f->loop);
 	timer_free(t);
+	timer_free(end);
+	close(b.gate[0]);
+	close(b.gate[1]);
 	assert_int_equal(f->done, 2);
 }
 
