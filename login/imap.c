@@ -38,13 +38,6 @@ static void farewell(struct client *c, const char *why)
 	stream_printf(c->stream, "* BYE %s\r\n", why);
 }
 
-static void challenge(struct client *c, struct view coded)
-{
-	stream_puts(c->stream, "+ ");
-	stream_write(c->stream, coded);
-	stream_puts(c->stream, "\r\n");
-}
-
 static void refused(struct client *c, unsigned step, const char *why)
 {
 	if (step == 1)
@@ -243,4 +236,4 @@ static void take(struct client *c, struct buf *in)
 			return;
 }
 
-const struct protocol imap_protocol = { greet, take, challenge, refused, farewell };
+const struct protocol imap_protocol = { greet, take, refused, farewell };

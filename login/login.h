@@ -67,7 +67,6 @@ struct protocol {
 	void (*greet)(struct client *c);
 	/* Takes what it can from the input in state CLIENT_COMMAND. */
 	void (*take)(struct client *c, struct buf *in);
-	void (*challenge)(struct client *c, struct view coded);
 	/* step as in auth_step: 1, 2, 3; or the mechanism is not offered at all. */
 	void (*refused)(struct client *c, unsigned step, const char *why);
 	void (*farewell)(struct client *c, const char *why);

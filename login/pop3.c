@@ -18,13 +18,6 @@ static void farewell(struct client *c, const char *why)
 	stream_printf(c->stream, "-ERR %s\r\n", why);
 }
 
-static void challenge(struct client *c, struct view coded)
-{
-	stream_puts(c->stream, "+ ");
-	stream_write(c->stream, coded);
-	stream_puts(c->stream, "\r\n");
-}
-
 static void refused(struct client *c, unsigned step, const char *why)
 {
 	if (step == 1)
@@ -169,4 +162,4 @@ static void take(struct client *c, struct buf *in)
 			return;
 }
 
-const struct protocol pop3_protocol = { greet, take, challenge, refused, farewell };
+const struct protocol pop3_protocol = { greet, take, refused, farewell };

@@ -152,7 +152,10 @@ static void challenge(struct client *c, struct view v, enum client_state next)
 	buf_init(&b, 2 * SASL_MAX);
 	base64_put(&b, v);
 	c->state = next;
-	client_protocol(c)->challenge(c, buf_view(&b));
+	/* IMAP (RFC 3501 6.2.2) and POP3 (RFC 5034 4) show it alike. */
+	stream_puts(c->stream, "+ ");
+	stream_write(c->stream, buf_view(&b));
+	stream_puts(c->stream, "\r\n");
 	buf_fini(&b);
 }
 
