@@ -18,8 +18,6 @@
 #define EXCHANGES_MAX 16384 /* of one channel */
 #define LOGIN_SECONDS 30
 
-enum { DOOR_SMTP = 1 };
-
 struct auth {
 	struct daemon *d;
 	struct exchange_env env;
@@ -75,7 +73,7 @@ static struct view login_seal(struct auth *a, const struct exchange *x, struct v
 	buf_reset(&a->body);
 	buf_reset(&a->sealed);
 	INVARIANT(ipc_login_put(&a->body, &login) == ERR_OK);
-	seal_make(login.door == DOOR_SMTP ? a->to_qmgr : a->to_host, "login", buf_view(&a->body), &a->sealed);
+	seal_make(login.door == IPC_DOOR_SMTP ? a->to_qmgr : a->to_host, "login", buf_view(&a->body), &a->sealed);
 	return buf_view(&a->sealed);
 }
 
@@ -116,7 +114,7 @@ static void on_start(void *arg, struct ipc_channel *from, const void *message, i
 	(void)fds;
 	(void)nfds;
 	/* A door's number is its word; that submission is door 1 and nothing else is, the channel says. */
-	if (map64_get(open, m->id) || (m->door == DOOR_SMTP) != (ipc_channel_peer(from) == ROLE_SMTPD_SUBMISSION)) {
+	if (map64_get(open, m->id) || (m->door == IPC_DOOR_SMTP) != (ipc_channel_peer(from) == ROLE_SMTPD_SUBMISSION)) {
 		refuse_start(from, m->id, EXCHANGE_REFUSED);
 		return;
 	}

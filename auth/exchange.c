@@ -163,9 +163,10 @@ static void go_on(struct exchange *x, enum state next, struct view challenge)
 
 static const char *service_of(unsigned door)
 {
-	static const char *const names[] = { "smtp", "smtp", "imap", "pop", "sieve" };
+	static const char *const names[] = { [IPC_DOOR_SMTP] = "smtp", [IPC_DOOR_IMAP] = "imap", [IPC_DOOR_POP3] = "pop",
+		[IPC_DOOR_MANAGESIEVE] = "sieve" };
 
-	return names[door < 5 ? door : 0];
+	return door >= IPC_DOOR_SMTP && door <= IPC_DOOR_MANAGESIEVE ? names[door] : "smtp";
 }
 
 static bool plus_offered(const struct exchange *x)

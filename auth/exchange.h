@@ -23,6 +23,7 @@
 #include "auth/verify.h"
 #include "base/view.h"
 #include "event/loop.h"
+#include "ipc/values.h"
 
 enum {
 	EXCHANGE_INPUT_MAX = 12288, /* octets of one response */
@@ -34,7 +35,13 @@ enum {
 };
 
 /* The steps of the message auth_step. */
-enum exchange_verdict { EXCHANGE_IN = 0, EXCHANGE_LATER = 1, EXCHANGE_WRONG = 2, EXCHANGE_REFUSED = 3, EXCHANGE_GO_ON = 4 };
+enum exchange_verdict {
+	EXCHANGE_IN = IPC_STEP_IN,
+	EXCHANGE_LATER = IPC_STEP_LATER,
+	EXCHANGE_WRONG = IPC_STEP_WRONG,
+	EXCHANGE_REFUSED = IPC_STEP_ILLEGAL,
+	EXCHANGE_GO_ON = IPC_STEP_GO_ON,
+};
 
 struct exchange;
 
@@ -61,7 +68,7 @@ struct exchange_start {
 	struct exchange_env *env;
 	void *owner, *peer;        /* the caller's own */
 	uint64_t id;
-	unsigned door;             /* 1 SMTP, 2 IMAP, 3 POP3, 4 ManageSieve */
+	unsigned door;             /* enum ipc_door */
 	bool tls, has_initial;
 	struct view mechanism, initial;
 	struct view binding_type, binding;

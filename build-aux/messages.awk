@@ -33,7 +33,7 @@ function header(   c, i) {
 	print "/* Made by build-aux/messages.awk of lib/ipc/messages.tbl: change that. */"
 	print "#ifndef POSTRIDER_IPC_MESSAGES_H\n#define POSTRIDER_IPC_MESSAGES_H\n"
 	print "#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n"
-	print "#include \"base/buf.h\"\n#include \"base/err.h\"\n#include \"base/view.h\"\n"
+	print "#include \"base/buf.h\"\n#include \"base/err.h\"\n#include \"base/view.h\"\n#include \"ipc/values.h\"\n"
 	print "enum ipc_role {\n\tROLE_NONE,"
 	for (i = 0; i < nroles; i++) printf "\tROLE_%s,\n", upper(role[i])
 	print "\tROLE_COUNT,\n};\n"

@@ -11,8 +11,6 @@
 #include "base/map.h"
 #include "daemon/daemon.h"
 
-enum door { DOOR_SMTP = 1, DOOR_IMAP, DOOR_POP3, DOOR_MANAGESIEVE };
-
 #define IMAGES 2
 
 /* A program's initialised process, from which accounts' processes are forked. */

@@ -90,7 +90,7 @@ static int open_login(struct host *h, struct view sealed, unsigned door, struct 
 	struct view body;
 	if (key == NULL || !seal_open(key, "login", sealed, &body) || ipc_login_get(body, out) != ERR_OK)
 		return ERR_DENIED;
-	if (out->door != door || (door != DOOR_IMAP && door != DOOR_POP3))
+	if (out->door != door || (door != IPC_DOOR_IMAP && door != IPC_DOOR_POP3))
 		return ERR_DENIED;
 	if ((int64_t)out->expires < clock_wall(NULL) || !use_nonce(h, out->nonce))
 		return ERR_DENIED;
@@ -99,7 +99,7 @@ static int open_login(struct host *h, struct view sealed, unsigned door, struct 
 
 static int add_session(struct host *h, const struct ipc_session_start *m, const struct ipc_login *login, int fd)
 {
-	unsigned image = m->door == DOOR_IMAP ? 0 : 1;
+	unsigned image = m->door == IPC_DOOR_IMAP ? 0 : 1;
 	struct account_process *p = map64_get(h->running[image], login->uid);
 	if (p == NULL)
 		p = start_process(h, image, login->uid);

@@ -59,7 +59,7 @@ static void failed(struct client *c)
 		stream_free(c->inner);
 	c->inner = NULL;
 	c->state = CLIENT_COMMAND;
-	client_protocol(c)->refused(c, 1, "The mailbox cannot be opened right now");
+	client_protocol(c)->refused(c, IPC_STEP_LATER, "The mailbox cannot be opened right now");
 	stream_resume(c->stream);
 }
 

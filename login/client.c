@@ -18,7 +18,7 @@
 
 const struct protocol *client_protocol(const struct client *c)
 {
-	return c->door == DOOR_IMAP ? &imap_protocol : &pop3_protocol;
+	return c->door == IPC_DOOR_IMAP ? &imap_protocol : &pop3_protocol;
 }
 
 bool client_secure(const struct client *c)
@@ -100,7 +100,7 @@ bool client_bad(struct client *c)
 	return false;
 }
 
-void client_new(struct login *l, enum door door, bool implicit_tls, int fd, const struct sock_addr *peer)
+void client_new(struct login *l, enum ipc_door door, bool implicit_tls, int fd, const struct sock_addr *peer)
 {
 	struct client *c = mem_new(sizeof *c);
 	c->l = l;

@@ -40,9 +40,9 @@ static void farewell(struct client *c, const char *why)
 
 static void refused(struct client *c, unsigned step, const char *why)
 {
-	if (step == 1)
+	if (step == IPC_STEP_LATER)
 		tagged(c, "NO [UNAVAILABLE] Temporary failure, try again");
-	else if (step == 2)
+	else if (step == IPC_STEP_WRONG)
 		tagged(c, "NO [AUTHENTICATIONFAILED] Authentication failed");
 	else if (step == LOGIN_NO_MECHANISM) /* RFC 9051 6.2.2 */
 		tagged(c, "NO Mechanism not offered");

@@ -15,13 +15,13 @@ static void accepted(struct daemon *d, const char *listener, int fd, const struc
 		close(fd);
 		return;
 	}
-	client_new(d->user, imap ? DOOR_IMAP : DOOR_POP3, implicit, fd, peer);
+	client_new(d->user, imap ? IPC_DOOR_IMAP : IPC_DOOR_POP3, implicit, fd, peer);
 }
 
 static void on_lost(void *arg, struct ipc_channel *from, enum ipc_kind kind, uint64_t id)
 {
 	struct daemon *d = arg;
-	struct ipc_auth_step later = { .id = id, .step = 1 };
+	struct ipc_auth_step later = { .id = id, .step = IPC_STEP_LATER };
 	struct ipc_session_started not_started = { .id = id, .outcome = IPC_LATER };
 	if (kind == IPC_AUTH_START || kind == IPC_AUTH_CONTINUE)
 		sasl_on_step(d, from, &later, NULL, 0);

@@ -13,8 +13,6 @@
 #include "proto/imap_read.h"
 #include "tls/stream.h"
 
-enum door { DOOR_IMAP = 2, DOOR_POP3 = 3 };
-
 enum client_state {
 	CLIENT_COMMAND,   /* reads commands */
 	CLIENT_RESPONSE,  /* reads one line of a SASL exchange */
@@ -33,7 +31,7 @@ struct login {
 struct client {
 	struct list node;
 	struct login *l;
-	enum door door;
+	enum ipc_door door;
 	enum client_state state;
 	char session[17];
 	char peer[64];
@@ -51,7 +49,7 @@ struct client {
 };
 
 /* client.c */
-void client_new(struct login *l, enum door door, bool implicit_tls, int fd, const struct sock_addr *peer);
+void client_new(struct login *l, enum ipc_door door, bool implicit_tls, int fd, const struct sock_addr *peer);
 void client_close(struct client *c);
 /* Goes on with what the client has sent meanwhile. */
 void client_go_on(struct client *c);
@@ -60,14 +58,14 @@ void client_start_tls(struct client *c);
 bool client_bad(struct client *c);
 bool client_secure(const struct client *c);
 
-#define LOGIN_NO_MECHANISM 5 /* beside the steps of auth_step */
+#define LOGIN_NO_MECHANISM (IPC_STEP_GO_ON + 1) /* beside enum ipc_step */
 
 /* What the protocols answer: imap.c and pop3.c, one of each for a door. */
 struct protocol {
 	void (*greet)(struct client *c);
 	/* Takes what it can from the input in state CLIENT_COMMAND. */
 	void (*take)(struct client *c, struct buf *in);
-	/* step as in auth_step: 1, 2, 3; or the mechanism is not offered at all. */
+	/* step: IPC_STEP_LATER, _WRONG, _ILLEGAL; or the mechanism is not offered at all. */
 	void (*refused)(struct client *c, unsigned step, const char *why);
 	void (*farewell)(struct client *c, const char *why);
 };

@@ -20,9 +20,9 @@ static void farewell(struct client *c, const char *why)
 
 static void refused(struct client *c, unsigned step, const char *why)
 {
-	if (step == 1)
+	if (step == IPC_STEP_LATER)
 		stream_puts(c->stream, "-ERR [SYS/TEMP] Temporary failure, try again\r\n");
-	else if (step == 2)
+	else if (step == IPC_STEP_WRONG)
 		stream_puts(c->stream, "-ERR [AUTH] Authentication failed\r\n");
 	else
 		farewell(c, why != NULL ? why : "The exchange is not legal");

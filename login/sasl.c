@@ -47,7 +47,7 @@ static void await(struct client *c, struct ipc_channel *of, uint64_t id, int err
 {
 	if (err != ERR_OK) {
 		c->asked = 0;
-		refuse(c, 1, "Authentication cannot be had right now");
+		refuse(c, IPC_STEP_LATER, "Authentication cannot be had right now");
 		return;
 	}
 	c->asked = id;
@@ -79,7 +79,7 @@ void sasl_start_coded(struct client *c, struct view mechanism, bool has_initial,
 	struct buf b;
 	buf_init(&b, SASL_MAX);
 	if (has_initial && !view_eqs(coded, "=") && !base64_get(&b, coded))
-		refuse(c, 3, "Not base64, or too long");
+		refuse(c, IPC_STEP_ILLEGAL, "Not base64, or too long");
 	else
 		sasl_start(c, mechanism, has_initial, buf_view(&b));
 	mem_wipe(b.mem, b.cap);
@@ -98,7 +98,7 @@ void sasl_plain(struct client *c, struct view user, struct view password)
 	if (legal)
 		sasl_start(c, VIEW("PLAIN"), true, buf_view(&b));
 	else
-		refuse(c, 3, "Not legal");
+		refuse(c, IPC_STEP_ILLEGAL, "Not legal");
 	mem_wipe(b.mem, b.cap);
 	buf_fini(&b);
 }
@@ -108,13 +108,13 @@ static void go_on(struct client *c, struct view line)
 	struct buf b;
 	if (view_eqs(line, "*")) {
 		sasl_abort(c);
-		refuse(c, 3, "Cancelled");
+		refuse(c, IPC_STEP_ILLEGAL, "Cancelled");
 		return;
 	}
 	buf_init(&b, SASL_MAX);
 	if (!base64_get(&b, line)) {
 		sasl_abort(c);
-		refuse(c, 3, "Not base64, or too long");
+		refuse(c, IPC_STEP_ILLEGAL, "Not base64, or too long");
 	} else if (c->state == CLIENT_FINAL) {
 		c->asked = 0;
 		carry_start(c);
@@ -164,7 +164,7 @@ static void logged_in(struct client *c, const struct ipc_auth_step *m)
 	buf_reset(&c->sealed);
 	buf_addv(&c->sealed, m->login);
 	log_info("login", LS("session", c->session), LV("user", m->account), LU("uid", m->uid), LS("peer", c->peer),
-		LS("door", c->door == DOOR_IMAP ? "imap" : "pop3"), LU("tls", client_secure(c)));
+		LS("door", c->door == IPC_DOOR_IMAP ? "imap" : "pop3"), LU("tls", client_secure(c)));
 	if (m->challenge.n > 0) {
 		challenge(c, m->challenge, CLIENT_FINAL);
 		return;
@@ -184,9 +184,9 @@ void sasl_on_step(void *arg, struct ipc_channel *from, const void *msg, int *fds
 	(void)nfds;
 	if (c == NULL)
 		return;
-	if (m->step == 0) {
+	if (m->step == IPC_STEP_IN) {
 		logged_in(c, m);
-	} else if (m->step == 4) {
+	} else if (m->step == IPC_STEP_GO_ON) {
 		challenge(c, m->challenge, CLIENT_RESPONSE);
 	} else {
 		c->asked = 0;

@@ -5,8 +5,6 @@
 #include "ipc/channel.h"
 #include "qmgr/state.h"
 
-enum { SUBMISSION_DOOR = 1 };
-
 /* An envelope's text goes into headers and logs: no control may be in it, whatever the receiver let through. */
 static bool clean(struct view v)
 {
@@ -28,7 +26,7 @@ static int check_login(const struct admit_keys *keys, const struct ipc_commit *c
 	struct ipc_login login;
 	if (!keys->login || !seal_open(keys->login, "login", c->login, &body) || ipc_login_get(body, &login) != ERR_OK)
 		return deny(why, IPC_NEVER, "5.7.1", "the log-in is not sealed");
-	if (login.door != SUBMISSION_DOOR)
+	if (login.door != IPC_DOOR_SMTP)
 		return deny(why, IPC_NEVER, "5.7.1", "the log-in is for another service");
 	if (login.expires + ADMIT_GRACE < now)
 		return deny(why, IPC_LATER, "4.7.0", "the session has lasted too long: log in again");

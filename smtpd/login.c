@@ -140,13 +140,13 @@ void session_auth(struct session *s, const struct ipc_auth_step *m)
 		return;
 	s->wait = WAIT_NONE;
 	forget_step(s);
-	if (!m || m->step == 1)
+	if (!m || m->step == IPC_STEP_LATER)
 		not_logged_in(s, &later);
-	else if (m->step == 0)
+	else if (m->step == IPC_STEP_IN)
 		accepted(s, m);
-	else if (m->step == 2)
+	else if (m->step == IPC_STEP_WRONG)
 		refused(s);
-	else if (m->step == 4)
+	else if (m->step == IPC_STEP_GO_ON)
 		challenge(s, m->challenge);
 	else
 		not_logged_in(s, &malformed);

@@ -336,7 +336,7 @@ static bool start_auth(void *arg, struct view mechanism, const struct view *init
 	struct buf bound;
 
 	buf_init(&bound, 256);
-	struct ipc_auth_start m = { .door = 1, .tls = stream_is_secure(c->stream), .has_initial = initial != NULL, .mechanism = mechanism,
+	struct ipc_auth_start m = { .door = IPC_DOOR_SMTP, .tls = stream_is_secure(c->stream), .has_initial = initial != NULL, .mechanism = mechanism,
 		.peer = view_of(c->peer), .binding_type = view_of(binding(c, &bound)) };
 	m.binding = buf_view(&bound);
 	if (initial)

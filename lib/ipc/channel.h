@@ -82,9 +82,6 @@ uint64_t ipc_next_id(struct ipc_channel *c);
 size_t ipc_backlog(const struct ipc_channel *c);
 void ipc_on_drained(struct ipc_channel *c, void (*fn)(void *arg, struct ipc_channel *c), void *arg);
 
-/* The outcome fields' values. */
-enum ipc_outcome { IPC_DONE = 0, IPC_LATER = 1, IPC_NEVER = 2, IPC_REFUSED = 3 };
-
 /*
  * A blocking client for postrider(1): connects to a named socket, says the table's hash as role control, sends requests and reads answers.
  */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: ISC
 noinst_LIBRARIES += libipc.a
-libipc_a_SOURCES = lib/ipc/channel.c lib/ipc/channel.h lib/ipc/client.c lib/ipc/coding.h lib/ipc/frame.c lib/ipc/frame.h
+libipc_a_SOURCES = lib/ipc/channel.c lib/ipc/channel.h lib/ipc/client.c lib/ipc/coding.h lib/ipc/frame.c lib/ipc/frame.h lib/ipc/values.h
 nodist_libipc_a_SOURCES = lib/ipc/messages.c lib/ipc/messages.h
 BUILT_SOURCES += lib/ipc/messages.h lib/ipc/messages.c
 CLEANFILES += lib/ipc/messages.h lib/ipc/messages.c
