@@ -127,18 +127,12 @@ int cli_done(const struct ipc_control_done *done, const char *what)
 
 void json_string(FILE *f, struct view v)
 {
-	fputc('"', f);
-	for (size_t i = 0; i < v.n; i++) {
-		unsigned char ch = (unsigned char)v.p[i];
+	struct buf b;
 
-		if (ch == '"' || ch == '\\')
-			fprintf(f, "\\%c", ch);
-		else if (ch < 0x20 || ch == 0x7f)
-			fprintf(f, "\\u%04x", ch);
-		else
-			fputc(ch, f);
-	}
-	fputc('"', f);
+	buf_init(&b, v.n * 6 + 2);
+	buf_addjson(&b, v);
+	(void)fwrite(buf_view(&b).p, 1, buf_len(&b), f);
+	buf_fini(&b);
 }
 
 void text_print(FILE *f, struct view v)

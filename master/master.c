@@ -218,18 +218,6 @@ static int open_all(struct master *m)
 	return err;
 }
 
-static void flush_log(void *arg)
-{
-	(void)arg;
-	log_flush();
-}
-
-static void log_waits(void *arg)
-{
-	struct master *m = arg;
-	loop_later(m->loop, &m->log_flush);
-}
-
 /* master's own lines: to standard error until the log process is ready, then by a pipe to it like everybody's. */
 static void own_log(struct master *m)
 {
@@ -237,9 +225,7 @@ static void own_log(struct master *m)
 	INVARIANT(pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0);
 	m->log_read = fds[0];
 	m->log_write = fds[1];
-	m->log_flush = (struct later){ .fn = flush_log };
 	log_role("master");
-	log_on_pending(log_waits, m);
 }
 
 static int run(struct master *m)

@@ -63,7 +63,7 @@ struct master {
 	bool announced; /* that all are ready */
 	unsigned phase; /* of stopping; 0: running */
 	struct timer *phase_timer;
-	struct later status, log_flush;
+	struct later status;
 	int log_read, log_write; /* the pipe for master's own lines */
 	unsigned reloads;
 	char error[4096]; /* why the last reload was refused */

@@ -9,21 +9,6 @@
 
 static const char *const state_names[] = { "down", "starting", "ready", "stopping" };
 
-static void put_string(struct buf *b, const char *s)
-{
-	buf_addc(b, '"');
-	for (; *s != '\0'; s++) {
-		unsigned char ch = (unsigned char)*s;
-		if (ch == '"' || ch == '\\')
-			buf_addc(b, '\\');
-		if (ch < 0x20)
-			buf_printf(b, "\\u%04x", ch);
-		else
-			buf_addc(b, *s);
-	}
-	buf_addc(b, '"');
-}
-
 static bool all_ready(const struct master *m)
 {
 	for (size_t i = 0; i < m->nchildren; i++)
@@ -47,9 +32,9 @@ void status_write(void *arg)
 	buf_init(&b, 1 << 20);
 	buf_printf(&b, "{\"pid\":%d,\"state\":\"%s\",\"reloads\":%u,\"error\":", (int)getpid(),
 		m->phase > 0 ? "stopping" : ready ? "running" : "starting", m->reloads);
-	put_string(&b, m->error);
+	buf_addjson(&b, view_of(m->error));
 	buf_adds(&b, ",\"config\":");
-	put_string(&b, m->file);
+	buf_addjson(&b, view_of(m->file));
 	buf_adds(&b, ",\"processes\":[");
 	for (size_t i = 0; i < m->nchildren; i++) {
 		buf_adds(&b, i > 0 ? ",\n" : "\n");

@@ -163,6 +163,22 @@ void buf_addhex(struct buf *b, const void *p, size_t n)
 	b->n += 2 * n;
 }
 
+void buf_addjson(struct buf *b, struct view v)
+{
+	buf_addc(b, '"');
+	for (size_t i = 0; i < v.n; i++) {
+		unsigned char ch = (unsigned char)v.p[i];
+
+		if (ch == '"' || ch == '\\')
+			buf_addc(b, '\\');
+		if (ch < 0x20 || ch == 0x7f)
+			buf_printf(b, "\\u%04x", ch);
+		else
+			buf_addc(b, v.p[i]);
+	}
+	buf_addc(b, '"');
+}
+
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
 	va_list again;

@@ -44,6 +44,7 @@ void buf_addc(struct buf *b, char c);
 void buf_addu(struct buf *b, uint64_t u);          /* decimal */
 void buf_addi(struct buf *b, int64_t i);           /* decimal */
 void buf_addhex(struct buf *b, const void *p, size_t n); /* lower-case hex */
+void buf_addjson(struct buf *b, struct view v); /* as a JSON string with its quotes */
 __attribute__((format(printf, 2, 3))) void buf_printf(struct buf *b, const char *fmt, ...);
 __attribute__((format(printf, 2, 0))) void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 

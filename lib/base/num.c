@@ -29,15 +29,6 @@ bool num_u32(struct view v, uint32_t max, uint32_t *out)
 	return true;
 }
 
-/* The value of a hex digit, or -1. */
-static int hex_digit(char c)
-{
-	if (ascii_isdigit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool num_hex64(struct view v, uint64_t *out)
 {
 	uint64_t u = 0;
@@ -45,7 +36,7 @@ bool num_hex64(struct view v, uint64_t *out)
 	if (v.n == 0)
 		return false;
 	for (size_t i = 0; i < v.n; i++) {
-		int digit = hex_digit(v.p[i]);
+		int digit = ascii_hex(v.p[i]);
 		if (digit < 0 || u >> 60)
 			return false;
 		u = u << 4 | (unsigned)digit;
@@ -100,7 +91,7 @@ bool hex_get(struct buf *b, struct view v)
 	if (!to)
 		return false;
 	for (size_t i = 0; i < v.n; i += 2) {
-		int high = hex_digit(v.p[i]), low = hex_digit(v.p[i + 1]);
+		int high = ascii_hex(v.p[i]), low = ascii_hex(v.p[i + 1]);
 		if (high < 0 || low < 0)
 			return false;
 		to[i / 2] = (char)(high << 4 | low);

@@ -63,6 +63,7 @@ bool ascii_isdigit(char c);
 bool ascii_isalnum(char c);
 bool ascii_isspace(char c); /* SP HT CR LF VT FF */
 bool ascii_isprint(char c); /* 0x20 to 0x7e */
+int ascii_hex(char c); /* the value of a hex digit, or -1 */
 char ascii_lower(char c);
 char ascii_upper(char c);
 

@@ -343,24 +343,10 @@ static void on_signal(void *arg, int signo)
 	begin_stop(arg, false);
 }
 
-static void flush_log(void *arg)
-{
-	(void)arg;
-	log_flush();
-}
-
-static void log_waits(void *arg)
-{
-	struct daemon *d = arg;
-	loop_later(d->loop, &d->state->log_flush);
-}
-
 void daemon_loop(struct daemon *d)
 {
 	d->loop = loop_new();
 	map_seed(random_u64(), random_u64());
-	d->state->log_flush = (struct later){ .fn = flush_log, .arg = d };
-	log_on_pending(log_waits, d);
 }
 
 static int open_dirs(struct daemon *d)

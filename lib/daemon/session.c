@@ -136,7 +136,6 @@ int session_main(int argc, char **argv, const struct session_hooks *hooks)
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGCHLD, SIG_IGN); /* forks are reaped by the kernel; host learns of their end by their channels */
 	int err = daemon_hello(d, process_row(hooks->role), ROLE_HOST);
-	log_on_pending(NULL, NULL);
 	loop_free(d->loop);
 	d->loop = NULL;
 	if (err == ERR_OK && hooks->init != NULL)

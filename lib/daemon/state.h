@@ -43,7 +43,6 @@ struct daemon_state {
 		unsigned rights;
 	} dirs[DAEMON_DIRS];
 	size_t ndirs;
-	struct later log_flush;
 	uint32_t uid, gid, control_gid;
 	bool single_user;
 	int log_fd;

@@ -30,8 +30,6 @@ static struct {
 	const char *program; /* of a fork that shares its sink */
 	struct buf waiting; /* whole lines, but for a first one that a stream took in part */
 	uint64_t dropped;
-	void (*pending)(void *arg); /* told when lines wait */
-	void *pending_arg;
 } sink = { .fd = -1, .least = LOG_LEVEL_INFO, .waiting = { .max = WAITING_MAX } };
 
 static const char *const level_names[] = {
@@ -202,14 +200,6 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 	add_line(level, event, fields);
 	if (level >= LOG_LEVEL_ERROR || buf_len(&sink.waiting) >= GATHERED)
 		log_flush();
-	else if (sink.pending)
-		sink.pending(sink.pending_arg);
-}
-
-void log_on_pending(void (*fn)(void *arg), void *arg)
-{
-	sink.pending = fn;
-	sink.pending_arg = arg;
 }
 
 /* Whole lines up to the size of a packet; a lone line is never longer than that. */

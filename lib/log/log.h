@@ -39,9 +39,8 @@ void log_role(const char *role);
  */
 void log_program(const char *name);
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
+/* loop_run calls it at the end of each turn. */
 void log_flush(void);
-/* Called when a line waits, so that the loop can flush at the end of its turn. NULL: nobody is told. */
-void log_on_pending(void (*fn)(void *arg), void *arg);
 /* Renders a line without time and level, for tests and for the log process. */
 struct buf;
 void log_render(struct buf *b, const char *event, const struct log_field *fields);

@@ -46,11 +46,6 @@ static bool is_ipv4(struct view v)
 	return parts == 4;
 }
 
-static bool is_hexdigit(char c)
-{
-	return ascii_isdigit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'f');
-}
-
 /* RFC 5321 4.1.3 IPv6-addr: groups of hex digits, one "::" at most, perhaps an IPv4 tail. */
 static bool is_ipv6(struct view v)
 {
@@ -72,7 +67,7 @@ static bool is_ipv6(struct view v)
 			break;
 		}
 		size_t from = i;
-		while (i < v.n && is_hexdigit(v.p[i]))
+		while (i < v.n && ascii_hex(v.p[i]) >= 0)
 			i++;
 		if (i == from || i - from > 4)
 			return false;

@@ -8,14 +8,6 @@
 
 #define SOFT_MAX 128 /* a soft line break with its blanks is no longer */
 
-static int hex_digit(char c)
-{
-	if (ascii_isdigit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t';
@@ -45,8 +37,8 @@ void qp_decode(struct buf *out, struct view v, bool word)
 			i++;
 			continue;
 		}
-		int high = i + 2 < v.n ? hex_digit(v.p[i + 1]) : -1;
-		int low = i + 2 < v.n ? hex_digit(v.p[i + 2]) : -1;
+		int high = i + 2 < v.n ? ascii_hex(v.p[i + 1]) : -1;
+		int low = i + 2 < v.n ? ascii_hex(v.p[i + 2]) : -1;
 		size_t behind = word ? i : soft_break(v, i);
 		if (high >= 0 && low >= 0) {
 			buf_addc(out, (char)(high << 4 | low));

@@ -214,14 +214,6 @@ bool mime_value_parse(struct arena *a, struct view raw, bool pair, struct mime_v
 	return true;
 }
 
-static int hex_digit(char c)
-{
-	if (ascii_isdigit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* charset'language'text with %XX (RFC 2231 4). */
 static void extended_text(struct view v, struct buf *out)
 {
@@ -234,9 +226,9 @@ static void extended_text(struct view v, struct buf *out)
 	struct buf octets;
 	buf_init(&octets, v.n + 1);
 	for (size_t i = 0; i < rest.n; i++) {
-		int high = i + 2 < rest.n && rest.p[i] == '%' ? hex_digit(rest.p[i + 1]) : -1;
-		if (rest.p[i] == '%' && high >= 0 && hex_digit(rest.p[i + 2]) >= 0) {
-			buf_addc(&octets, (char)(high << 4 | hex_digit(rest.p[i + 2])));
+		int high = i + 2 < rest.n && rest.p[i] == '%' ? ascii_hex(rest.p[i + 1]) : -1;
+		if (rest.p[i] == '%' && high >= 0 && ascii_hex(rest.p[i + 2]) >= 0) {
+			buf_addc(&octets, (char)(high << 4 | ascii_hex(rest.p[i + 2])));
 			i += 2;
 		} else {
 			buf_addc(&octets, rest.p[i]);

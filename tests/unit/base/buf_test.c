@@ -34,6 +34,20 @@ static void adds(void **state)
 	assert_int_equal(b.max, 1000);
 }
 
+static void quotes_for_json(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 100);
+	buf_addjson(&b, VIEW("a\"b\\c\n\x01\x7f\xc3\xa9"));
+	assert_string_equal(buf_str(&b), "\"a\\\"b\\\\c\\u000a\\u0001\\u007f\xc3\xa9\"");
+	buf_reset(&b);
+	buf_addjson(&b, VIEW_NONE);
+	assert_string_equal(buf_str(&b), "\"\"");
+	buf_fini(&b);
+}
+
 static void puts_little_endian(void **state)
 {
 	struct buf b;
@@ -196,6 +210,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(adds),
+		cmocka_unit_test(quotes_for_json),
 		cmocka_unit_test(puts_little_endian),
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(holds_its_maximum),
