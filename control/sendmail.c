@@ -26,6 +26,7 @@ struct options {
 	enum action action;
 	const char *config;
 	struct sendmail s;
+	char *user, *full; /* the caller's name and full name, where they are ours to free */
 };
 
 /* ---- the command line ---- */
@@ -151,22 +152,23 @@ static char *full_name(const struct passwd *pw)
 	return pw ? mem_str(view_head(view_of(pw->pw_gecos), strcspn(pw->pw_gecos, ","))) : NULL;
 }
 
-static void name_caller(struct sendmail *s)
+static void name_caller(struct options *o)
 {
+	struct sendmail *s = &o->s;
 	const struct passwd *pw = getpwuid(getuid());
 	char *user;
 
 	if (!s->name)
 		s->name = getenv("NAME");
 	if (!s->name || !*s->name)
-		s->name = full_name(pw);
+		s->name = o->full = full_name(pw);
 	if (pw) {
 		user = mem_str(view_of(pw->pw_name));
 	} else {
 		user = mem_new(32);
 		snprintf(user, 32, "uid-%lu", (unsigned long)getuid());
 	}
-	s->user = user;
+	s->user = o->user = user;
 }
 
 /* What cannot be handed over is kept where its owner finds it. */
@@ -261,7 +263,7 @@ static int run(struct options *o)
 	snprintf(path, sizeof path, "%s/submit", conf_str(c, PARAM_DIRECTORY_RUN));
 	o->s.socket = path;
 	o->s.hostname = conf_str(c, PARAM_HOSTNAME);
-	name_caller(&o->s);
+	name_caller(o);
 	int code = o->action == ACT_SMTP ? carry_it(&o->s) : send_it(&o->s);
 	conf_free(c);
 	return code;
@@ -306,5 +308,10 @@ int main(int argc, char **argv)
 	case ACT_SMTP:
 		break;
 	}
-	return run(&o);
+	int code = run(&o);
+	buf_fini(&o.s.rcpts);
+	buf_fini(&o.s.message);
+	free(o.user);
+	free(o.full);
+	return code;
 }

@@ -147,5 +147,9 @@ int session_main(int argc, char **argv, const struct session_hooks *hooks)
 	if (err != ERR_OK)
 		log_error("image_failed", LERR("error", err));
 	log_flush();
+	buf_fini(&d->state->link.in);
+	conf_free((struct conf *)d->conf);
+	free(d->state);
+	free(d);
 	return err == ERR_OK ? 0 : 1;
 }
