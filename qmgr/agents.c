@@ -252,7 +252,8 @@ static struct agent *free_agent(struct group *g)
 {
 	for (unsigned i = 0; i < g->n; i++) {
 		struct agent *a = &g->agents[(g->turn + i) % g->n];
-		if (a->room == 0 || !ipc_channel_is_up(a->channel) || ipc_backlog(a->channel) > BACKLOG_MAX)
+		if (a->room == 0 || !ipc_channel_is_up(a->channel) || ipc_backlog(a->channel) > BACKLOG_MAX ||
+			ipc_fds_waiting(a->channel) > IPC_FDS_CALM)
 			continue;
 		g->turn = (g->turn + i + 1) % g->n;
 		return a;

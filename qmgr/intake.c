@@ -72,10 +72,13 @@ void on_content_open(void *arg, struct ipc_channel *from, const void *m, int *fd
 		refuse_content(from, r->id, err);
 		return;
 	}
-	if (ipc_send(from, IPC_CONTENT_OPENED, &a, files, 2) == ERR_OK)
+	err = ipc_send(from, IPC_CONTENT_OPENED, &a, files, 2);
+	if (err == ERR_OK) {
 		(void)map64_set(open_contents(from), a.content, from);
-	else
+	} else {
 		content_remove(q->contents, a.content);
+		refuse_content(from, r->id, err);
+	}
 	fd_close(&files[0]);
 	fd_close(&files[1]);
 }

@@ -20,8 +20,10 @@
 #define CREDIT 1024          /* unanswered requests of one channel */
 #define READ_CHUNK (256u << 10)
 #define IN_MAX (IPC_FRAME_MAX + 2u * READ_CHUNK)
-#define OUT_MAX (1u << 30)   /* answers always have room: what bounds them is the requester's credit */
+#define OUT_MAX (1u << 30)   /* answers always have room: what bounds them is the requester's credit, and OUT_CALM */
+#define OUT_CALM (8u << 20)  /* octets that wait for an asker before nothing more is taken from it */
 #define FDS_WAITING 16
+#define FDS_OUT 64           /* messages with descriptors that may wait to be sent */
 
 /* A request that was not answered yet. */
 struct pending {
@@ -54,6 +56,9 @@ struct ipc_channel {
 	struct buf in, out;
 	uint64_t sent;    /* place in the outgoing stream of out's first octet */
 	struct list outfds;
+	size_t noutfds;
+	bool serves;      /* the peer asks, and is not asked: it may be kept waiting, for we wait for nothing of its */
+	bool held;        /* it has to read before more of it is taken */
 	int infds[FDS_WAITING];
 	size_t ninfds;
 	struct later flush;
@@ -67,6 +72,16 @@ struct ipc_channel {
 
 static void on_ready(void *arg, unsigned ready);
 static void flush_later(void *arg);
+static void take_all(struct ipc_channel *c);
+
+/* Whether there is a request that `from` may send to `to`. */
+static bool asks(enum ipc_role from, enum ipc_role to)
+{
+	for (unsigned k = IPC_NONE + 1; k < IPC_KIND_COUNT; k++)
+		if (ipc_kinds[k].reply != IPC_NONE && ipc_permitted((enum ipc_kind)k, from, to))
+			return true;
+	return false;
+}
 
 struct ipc_channel *ipc_channel_new(struct loop *l, enum ipc_role self, enum ipc_role peer, unsigned instance,
 	const struct ipc_callbacks *cb)
@@ -77,6 +92,7 @@ struct ipc_channel *ipc_channel_new(struct loop *l, enum ipc_role self, enum ipc
 	c->peer = peer;
 	c->instance = instance;
 	c->cb = *cb;
+	c->serves = asks(peer, self) && !asks(self, peer);
 	c->fd = -1;
 	buf_init(&c->in, IN_MAX);
 	buf_init(&c->out, OUT_MAX);
@@ -113,6 +129,10 @@ size_t ipc_backlog(const struct ipc_channel *c)
 {
 	return buf_len(&c->out);
 }
+size_t ipc_fds_waiting(const struct ipc_channel *c)
+{
+	return c->noutfds;
+}
 unsigned ipc_credit(const struct ipc_channel *c)
 {
 	size_t used = map64_count(c->requests);
@@ -136,9 +156,10 @@ static void pending_free(struct ipc_channel *c, struct pending *p)
 	free(p);
 }
 
-static void outfds_free(struct outfds *o)
+static void outfds_free(struct ipc_channel *c, struct outfds *o)
 {
 	list_remove(&o->node);
+	c->noutfds--;
 	for (size_t i = 0; i < o->n; i++)
 		close(o->fds[i]);
 	free(o);
@@ -156,13 +177,13 @@ static void forget_connection(struct ipc_channel *c)
 	io_free(c->io);
 	c->io = NULL;
 	fd_close(&c->fd);
-	c->greeted = false;
+	c->greeted = c->held = false;
 	c->generation++;
 	loop_later_cancel(c->loop, &c->flush);
 	buf_fini(&c->in);
 	buf_fini(&c->out);
 	LIST_EACH(n, tmp, &c->outfds)
-		outfds_free(LIST_OF(n, struct outfds, node));
+		outfds_free(c, LIST_OF(n, struct outfds, node));
 	close_infds(c);
 }
 
@@ -276,28 +297,50 @@ static int send_some(struct ipc_channel *c, size_t *put)
 		most = (size_t)(LIST_OF(o->node.next, struct outfds, node)->at - c->sent);
 	int err = sock_send_fds(c->fd, view_head(v, most), o->fds, o->n, put);
 	if (err == ERR_OK)
-		outfds_free(o);
+		outfds_free(c, o);
 	return err;
+}
+
+/* As much as goes now. */
+static int push(struct ipc_channel *c)
+{
+	int err = ERR_OK;
+	while (err == ERR_OK && buf_len(&c->out) > 0) {
+		size_t put = 0;
+		err = send_some(c, &put);
+		buf_consume(&c->out, put);
+		c->sent += put;
+	}
+	return err == ERR_AGAIN ? ERR_OK : err;
+}
+
+/* One that asks and does not read the answers: what it asks next waits until it has read. */
+static bool crowded(const struct ipc_channel *c)
+{
+	return c->serves && (buf_len(&c->out) > OUT_CALM || c->noutfds > FDS_OUT / 2);
+}
+
+static void want(struct ipc_channel *c)
+{
+	io_want(c->io, (c->held ? 0u : IO_READ) | (buf_len(&c->out) > 0 ? IO_WRITE : 0u));
 }
 
 static void flush(struct ipc_channel *c)
 {
-	while (c->fd >= 0 && buf_len(&c->out) > 0) {
-		size_t put = 0;
-		int err = send_some(c, &put);
-		if (err == ERR_AGAIN)
-			break;
-		if (err != ERR_OK) {
-			disconnect(c, NULL);
-			return;
-		}
-		buf_consume(&c->out, put);
-		c->sent += put;
+	if (c->fd < 0)
+		return;
+	if (push(c) != ERR_OK) {
+		disconnect(c, NULL);
+		return;
+	}
+	if (c->held && !crowded(c)) {
+		c->held = false;
+		take_all(c);
 	}
 	if (c->fd < 0)
 		return;
 	bool waiting = buf_len(&c->out) > 0;
-	io_want(c->io, waiting ? IO_READ | IO_WRITE : IO_READ);
+	want(c);
 	if (!waiting)
 		buf_shrink(&c->out);
 	if (!waiting && c->drained != NULL)
@@ -312,32 +355,54 @@ static void flush_later(void *arg)
 	leave(c);
 }
 
-static void queue_fds(struct ipc_channel *c, uint64_t at, const int *fds, size_t n)
+static void close_fds(int *fds, size_t n)
 {
+	for (size_t i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+/* ERR_LIMIT: the peer does not take those that wait, or the process has no more. */
+static int copy_fds(struct ipc_channel *c, const int *fds, size_t n, struct outfds **out)
+{
+	if (c->noutfds >= FDS_OUT / 2)
+		(void)push(c); /* what failed is seen at the next turn */
+	if (c->noutfds >= FDS_OUT)
+		return ERR_LIMIT;
 	struct outfds *o = mem_new(sizeof *o);
-	o->at = at;
-	for (size_t i = 0; i < n; i++) {
-		int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
-		INVARIANT(fd >= 0); /* without it the message would say something else */
-		o->fds[o->n++] = fd;
+	for (; o->n < n; o->n++) {
+		o->fds[o->n] = fcntl(fds[o->n], F_DUPFD_CLOEXEC, 3);
+		if (o->fds[o->n] >= 0)
+			continue;
+		close_fds(o->fds, o->n);
+		free(o);
+		return ERR_LIMIT;
 	}
-	list_append(&c->outfds, &o->node);
+	*out = o;
+	return ERR_OK;
 }
 
 int ipc_send(struct ipc_channel *c, enum ipc_kind kind, const void *m, const int *fds, size_t nfds)
 {
 	INVARIANT(ipc_permitted(kind, c->self, c->peer));
 	INVARIANT(nfds >= ipc_kinds[kind].fds_min && nfds <= ipc_kinds[kind].fds_max);
+	struct outfds *o = NULL;
 	if (c->fd < 0)
 		return ERR_LOST;
+	int err = nfds > 0 ? copy_fds(c, fds, nfds, &o) : ERR_OK;
 	uint64_t at = c->sent + buf_len(&c->out);
-	int err = ipc_frame_put(&c->out, kind, m, nfds);
-	if (err != ERR_OK)
-		return err;
-	if (nfds > 0)
-		queue_fds(c, at, fds, nfds);
-	loop_later(c->loop, &c->flush);
-	return ERR_OK;
+	if (err == ERR_OK)
+		err = ipc_frame_put(&c->out, kind, m, nfds);
+	if (o != NULL && err != ERR_OK) {
+		close_fds(o->fds, o->n);
+		free(o);
+	} else if (o != NULL) {
+		o->at = at;
+		list_append(&c->outfds, &o->node);
+		c->noutfds++;
+	}
+	if (err == ERR_OK)
+		loop_later(c->loop, &c->flush);
+	return err;
 }
 
 /* The id is the first field of every request and answer. */
@@ -369,13 +434,12 @@ static int request_again(struct ipc_channel *c, enum ipc_kind kind, const void *
 
 static int request_once(struct ipc_channel *c, enum ipc_kind kind, const void *m, const int *fds, size_t nfds)
 {
-	size_t before = buf_len(&c->out);
 	int err = ipc_send(c, kind, m, fds, nfds);
 	if (err != ERR_OK)
 		return err;
 	struct pending *p = mem_new(sizeof *p);
 	p->kind = kind;
-	p->id = frame_id(view_skip(buf_view(&c->out), before));
+	memcpy(&p->id, m, sizeof p->id); /* a request's first field */
 	INVARIANT(map64_set(c->requests, p->id, p) == NULL);
 	list_append(&c->order, &p->node);
 	return ERR_OK;
@@ -485,11 +549,11 @@ static void take_all(struct ipc_channel *c)
 	uint64_t generation = c->generation;
 	size_t used = 0;
 	int err = c->greeted ? ERR_OK : take_greeting(c, &used);
-	while (err == ERR_OK && c->generation == generation)
+	while (err == ERR_OK && c->generation == generation && !(c->held = crowded(c)))
 		err = take_frame(c, &used);
 	if (c->generation != generation)
 		return;
-	if (err != ERR_AGAIN) {
+	if (err != ERR_AGAIN && err != ERR_OK) {
 		disconnect(c, "octets that are no message of this generation");
 		return;
 	}
@@ -520,8 +584,10 @@ static void on_ready(void *arg, unsigned ready)
 {
 	struct ipc_channel *c = arg;
 	enter(c);
-	if ((ready & IO_READ) && c->fd >= 0 && read_some(c))
+	if ((ready & IO_READ) && c->fd >= 0 && !c->held && read_some(c))
 		take_all(c);
+	if (c->fd >= 0 && c->held)
+		want(c);
 	if ((ready & IO_WRITE) && c->fd >= 0)
 		flush(c);
 	leave(c);

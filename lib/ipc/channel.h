@@ -64,7 +64,9 @@ void *ipc_channel_data(const struct ipc_channel *c);
 
 /*
  * Sends a message that is no request: m is the struct for kind. Encoded at once; m need not stay. fds are duplicated for the sending.
- * ERR_LOST when the slot is not connected; ERR_TOO_BIG when a field passes its bound. Answers always have room.
+ * ERR_LOST when the slot is not connected; ERR_TOO_BIG when a field passes its bound; ERR_LIMIT when too many descriptors wait for this
+ * peer already, or the process has no more. Answers without descriptors always have room: a peer that asks and does not read is not
+ * listened to until it has read.
  */
 MUST_CHECK int ipc_send(struct ipc_channel *c, enum ipc_kind kind, const void *m, const int *fds, size_t nfds);
 /*
@@ -80,6 +82,9 @@ unsigned ipc_credit(const struct ipc_channel *c);
 uint64_t ipc_next_id(struct ipc_channel *c);
 /* Octets that wait to be sent: an agent that streams a list stops above a bound and goes on from on_drained. */
 size_t ipc_backlog(const struct ipc_channel *c);
+/* Messages with descriptors that wait to be sent: above IPC_FDS_CALM a sender that can choose its time should wait for on_drained. */
+#define IPC_FDS_CALM 32
+size_t ipc_fds_waiting(const struct ipc_channel *c);
 void ipc_on_drained(struct ipc_channel *c, void (*fn)(void *arg, struct ipc_channel *c), void *arg);
 
 /*

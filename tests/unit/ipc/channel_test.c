@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "ipc/channel.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -291,6 +293,125 @@ static void descriptors_keep_to_their_messages(void **state)
 	ipc_channel_free(imapd);
 }
 
+/* ---- a peer that asks and does not read ---- */
+
+static void on_content(void *arg, struct ipc_channel *from, const void *msg, int *fds, size_t nfds)
+{
+	struct world *w = arg;
+	const struct ipc_content_open *m = msg;
+	struct ipc_content_opened a = { .id = m->id, .reason = VIEW("x") };
+	int p[2];
+	(void)fds;
+	(void)nfds;
+	w->asked++;
+	assert_int_equal(pipe(p), 0);
+	int err = ipc_send(from, IPC_CONTENT_OPENED, &a, p, 2);
+	assert_true(err == ERR_OK || err == ERR_LIMIT);
+	w->lost += err != ERR_OK;
+	close(p[0]);
+	close(p[1]);
+}
+
+/* As much as the socket takes. */
+static void ask_blindly(struct world *w, int fd, struct buf *b)
+{
+	for (int i = 0; i < 200 && buf_len(b) > 0; i++) {
+		size_t put = 0;
+		int err = sock_write(fd, buf_view(b), &put);
+		assert_true(err == ERR_OK || err == ERR_AGAIN);
+		buf_consume(b, put);
+		run_for(w, 1);
+	}
+}
+
+static unsigned open_descriptors(void)
+{
+	unsigned n = 0;
+	for (int fd = 0; fd < 4096; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void descriptors_for_a_peer_that_does_not_read_are_bounded(void **state)
+{
+	struct world *w = *state;
+	static const struct ipc_handler handlers[] = { { IPC_CONTENT_OPEN, on_content }, { IPC_NONE, NULL } };
+	struct ipc_callbacks cb = { .handlers = handlers, .on_down = on_down, .arg = w };
+	struct ipc_channel *qmgr = ipc_channel_new(w->loop, ROLE_QMGR, ROLE_SMTPD_MX, 0, &cb);
+	struct rlimit before, few;
+	struct buf b;
+	int fds[2];
+	assert_int_equal(sock_pair(SOCK_STREAM, fds), ERR_OK);
+	ipc_channel_connect(qmgr, fds[0]);
+	buf_init(&b, 1 << 24);
+	ipc_greeting_put(&b, ROLE_SMTPD_MX);
+	for (uint64_t id = 1; id <= 20000; id++)
+		assert_int_equal(ipc_frame_put(&b, IPC_CONTENT_OPEN, &(struct ipc_content_open){ .id = id, .size = 1 }, 0), ERR_OK);
+	/* What an ordinary process has. */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = (struct rlimit){ 1024, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ask_blindly(w, fds[1], &b);
+	assert_true(open_descriptors() < 200);
+	assert_true(w->asked > 0 && w->asked < 2000);
+	assert_true(ipc_fds_waiting(qmgr) > 0);
+	assert_true(ipc_channel_is_up(qmgr));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	close(fds[1]);
+	run_for(w, 5);
+	assert_int_equal(w->downs, 1);
+	assert_int_equal(ipc_fds_waiting(qmgr), 0);
+	ipc_channel_free(qmgr);
+	buf_fini(&b);
+}
+
+/* An answer that is far bigger than its question. */
+static void on_recipient(void *arg, struct ipc_channel *from, const void *msg, int *fds, size_t nfds)
+{
+	static char big[100000];
+	struct world *w = arg;
+	struct ipc_recipient_is a = { .id = ((const struct ipc_recipient *)msg)->id, .sealed = view_make(big, sizeof big) };
+	(void)fds;
+	(void)nfds;
+	w->asked++;
+	assert_int_equal(ipc_send(from, IPC_RECIPIENT_IS, &a, NULL, 0), ERR_OK);
+}
+
+static void who_does_not_read_is_not_listened_to(void **state)
+{
+	struct world *w = *state;
+	static const struct ipc_handler handlers[] = { { IPC_RECIPIENT, on_recipient }, { IPC_NONE, NULL } };
+	struct ipc_callbacks cb = { .handlers = handlers, .on_down = on_down, .arg = w };
+	struct ipc_channel *lookup = ipc_channel_new(w->loop, ROLE_LOOKUP, ROLE_SMTPD_MX, 0, &cb);
+	static char sink[1 << 20];
+	struct buf b;
+	size_t got = 0;
+	int fds[2];
+	assert_int_equal(sock_pair(SOCK_STREAM, fds), ERR_OK);
+	ipc_channel_connect(lookup, fds[0]);
+	buf_init(&b, 1 << 20);
+	ipc_greeting_put(&b, ROLE_SMTPD_MX);
+	for (uint64_t id = 1; id <= 1000; id++)
+		assert_int_equal(ipc_frame_put(&b, IPC_RECIPIENT, &(struct ipc_recipient){ .id = id, .address = VIEW("a@b") }, 0), ERR_OK);
+	ask_blindly(w, fds[1], &b);
+	assert_true(ipc_backlog(lookup) < 9u << 20);
+	assert_true(w->asked < 100);
+	/* It reads, and has all its answers. */
+	for (int i = 0; i < 20000 && got < 1000u * 100000; i++) {
+		ssize_t n = read(fds[1], sink, sizeof sink);
+		got += n > 0 ? (size_t)n : 0;
+		if (n <= 0)
+			run_for(w, 1);
+		ask_blindly(w, fds[1], &b);
+	}
+	assert_int_equal(w->asked, 1000);
+	assert_true(got > 1000u * 100000);
+	assert_true(ipc_channel_is_up(lookup));
+	ipc_channel_free(lookup);
+	close(fds[1]);
+	buf_fini(&b);
+}
+
 static void a_message_past_a_bound_is_not_sent(void **state)
 {
 	struct world *w = *state;
@@ -315,6 +436,8 @@ int main(void)
 		T(malformed_octets_end_the_channel),
 		T(another_generation_is_refused),
 		T(descriptors_keep_to_their_messages),
+		T(descriptors_for_a_peer_that_does_not_read_are_bounded),
+		T(who_does_not_read_is_not_listened_to),
 		T(a_message_past_a_bound_is_not_sent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
