@@ -11,6 +11,8 @@
 
 #define NONCE_SECONDS 60 /* longer than a log-in's seal is valid */
 #define NONCES_MAX 1000000
+#define NEWS_BACKLOG (64u << 10) /* octets that an account's process has not read: it knows that there is news */
+#define DEAF_BACKLOG (1u << 20)  /* it reads nothing any more */
 
 /* An account's process, and the channel to it. */
 struct account_process {
@@ -101,6 +103,11 @@ static int add_session(struct host *h, const struct ipc_session_start *m, const 
 {
 	unsigned image = m->door == IPC_DOOR_IMAP ? 0 : 1;
 	struct account_process *p = map64_get(h->running[image], login->uid);
+	if (p != NULL && (ipc_backlog(p->channel) > DEAF_BACKLOG || ipc_fds_waiting(p->channel) > IPC_FDS_CALM)) {
+		log_warn("session_process_deaf", LU("uid", login->uid));
+		ipc_channel_drop(p->channel);
+		p = NULL;
+	}
 	if (p == NULL)
 		p = start_process(h, image, login->uid);
 	if (p == NULL)
@@ -138,6 +145,6 @@ void host_news(void *arg, struct ipc_channel *from, const void *msg, int *fds, s
 	(void)fds;
 	(void)nfds;
 	struct account_process *p = map64_get(h->running[0], m->uid);
-	if (p != NULL && ipc_send(p->channel, IPC_NEWS, m, NULL, 0) != ERR_OK)
+	if (p != NULL && ipc_backlog(p->channel) < NEWS_BACKLOG && ipc_send(p->channel, IPC_NEWS, m, NULL, 0) != ERR_OK)
 		log_debug("news_not_told", LU("uid", m->uid));
 }
