@@ -11,6 +11,9 @@
 #include "log/log.h"
 #include "sys/clock.h"
 
+/* Each write wakes the log process, so the lines of many turns share one. A crash may lose those of the last moment. */
+enum { LOG_GATHER_MS = 20 };
+
 struct queue {
 	struct later *first, **end;
 };
@@ -24,6 +27,7 @@ struct loop {
 	struct queue later;   /* what waits for the end of the turn */
 	struct queue running; /* what is being done at its end */
 	struct list signals;
+	struct timer *log;
 };
 
 struct signal {
@@ -87,6 +91,12 @@ static bool queue_remove(struct queue *q, const struct later *w)
 	return false;
 }
 
+static void flush_log(void *arg)
+{
+	(void)arg;
+	log_flush();
+}
+
 struct loop *loop_new(void)
 {
 	struct loop *l = mem_new(sizeof *l);
@@ -103,6 +113,7 @@ struct loop *loop_new(void)
 	queue_init(&l->later);
 	queue_init(&l->running);
 	list_init(&l->signals);
+	l->log = timer_new(l, flush_log, NULL);
 	return l;
 }
 
@@ -121,6 +132,7 @@ void loop_free(struct loop *l)
 		event_del(&s->event);
 		free(s);
 	}
+	timer_free(l->log);
 	event_base_free(l->base);
 	free(l);
 }
@@ -160,11 +172,13 @@ void loop_run(struct loop *l)
 	while (!l->stop) {
 		int wait = l->later.first ? EVLOOP_NONBLOCK : EVLOOP_NO_EXIT_ON_EMPTY;
 		l->timed = false;
+		if (log_waiting() > 0 && !timer_armed(l->log))
+			timer_set(l->log, LOG_GATHER_MS);
 		if (event_base_loop(l->base, EVLOOP_ONCE | wait) < 0)
 			DIE("the event loop failed");
 		run_later(l);
-		log_flush();
 	}
+	log_flush();
 	l->stop = false;
 	l->timed = false;
 }

@@ -14,7 +14,7 @@ struct loop;
 struct loop *loop_new(void);
 /* In a forked child it parts from the parent's first: call it before any io_free or timer_free there, or leave the old one be. NULL is ignored. */
 void loop_free(struct loop *l);
-/* Runs until loop_stop, which also ends a run not yet begun. Log lines go out at the end of each turn. */
+/* Runs until loop_stop, which also ends a run not yet begun. Log lines go out within 20 ms, and at the end. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 /* Milliseconds of the monotonic clock as of this turn: cheap. */

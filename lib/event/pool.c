@@ -69,12 +69,13 @@ static void unlock(struct pool *p)
 	INVARIANT(pthread_mutex_unlock(&p->mutex) == 0);
 }
 
-/* Many that finish before the loop looks wake it once. */
+/* Many that finish before the loop looks wake it once; not under the mutex, which is the first thing that the woken one asks for. */
 static void finish(struct pool *p, struct job *j)
 {
+	lock(p);
 	bool first = !p->finished.first;
-
 	jobs_add(&p->finished, j);
+	unlock(p);
 	if (first)
 		INVARIANT(write(p->wake, &(uint64_t){ 1 }, sizeof(uint64_t)) == sizeof(uint64_t));
 }
@@ -93,8 +94,8 @@ static void *worker(void *arg)
 		j = jobs_take(&p->waiting);
 		unlock(p);
 		j->run(j->arg);
-		lock(p);
 		finish(p, j);
+		lock(p);
 	}
 	unlock(p);
 	return NULL;
@@ -172,8 +173,8 @@ void pool_submit(struct pool *p, void (*run)(void *arg), void (*done)(void *arg)
 	p->pending++;
 	lock(p);
 	jobs_add(&p->waiting, j);
-	pthread_cond_signal(&p->work);
 	unlock(p);
+	pthread_cond_signal(&p->work);
 }
 
 size_t pool_pending(const struct pool *p)

@@ -202,6 +202,11 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 		log_flush();
 }
 
+size_t log_waiting(void)
+{
+	return buf_len(&sink.waiting);
+}
+
 /* Whole lines up to the size of a packet; a lone line is never longer than that. */
 static struct view next_packet(void)
 {

@@ -4,11 +4,12 @@
  *   log_info("delivered", LV("queue_id", id), LU("size", n));
  * gives `2026-11-22T02:12:44.123Z level=info event=delivered queue_id=… size=…`. Values with blanks, quotes, controls or
  * octets over 0x7e are quoted and escaped (\xHH), capped at 1,024 octets; a line has at most 8 KiB. Lines are gathered and
- * go out in one write at log_flush, when 16 KiB are waiting, or at once for errors. The log process adds role and pid.
+ * go out in one write at log_flush (from a loop within 20 ms), when 16 KiB are waiting, or at once for errors. The log process adds role and pid.
  */
 #ifndef POSTRIDER_LOG_LOG_H
 #define POSTRIDER_LOG_LOG_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/view.h"
@@ -39,8 +40,9 @@ void log_role(const char *role);
  */
 void log_program(const char *name);
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
-/* loop_run calls it at the end of each turn. */
+/* loop_run calls it a little after lines were written. */
 void log_flush(void);
+size_t log_waiting(void); /* octets */
 /* Renders a line without time and level, for tests and for the log process. */
 struct buf;
 void log_render(struct buf *b, const char *event, const struct log_field *fields);
