@@ -17,7 +17,7 @@
 struct image {
 	enum ipc_role role;
 	const char *program;
-	int file;            /* the program, opened before the user was changed */
+	int file;            /* the program, opened before the user was changed; -1 when it runs */
 	pid_t pid;
 	int link;
 	bool greeted;

@@ -79,6 +79,7 @@ static int start_one(struct host *h, struct image *i)
 	if (i->pid == 0)
 		become_image(i, fds[1]);
 	close(fds[1]);
+	fd_close(&i->file);
 	i->link = fds[0];
 	return i->pid < 0 ? err_of_errno(errno) : say_hello(h, i);
 }
