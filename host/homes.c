@@ -10,7 +10,7 @@
 #include "sys/clock.h"
 #include "sys/file.h"
 
-#define NAME_SIZE 64
+#define NAME_SIZE sizeof(((struct home *)0)->temporary)
 
 static void home_names(uint32_t uid, char shard[8], char name[NAME_SIZE])
 {
@@ -53,48 +53,80 @@ static int fill(struct host *h, int home, uint32_t uid)
 	return ERR_OK;
 }
 
-static int make_in(struct host *h, int shard, const char *name, uint32_t uid)
+/* What was begun and will not be a home: no number begins with a dot, so that nobody would ever find it. */
+static void give_up(int shard, const char *temporary)
 {
-	char temporary[NAME_SIZE];
-	int home = -1;
-	snprintf(temporary, sizeof temporary, ".new-%016llx", (unsigned long long)random_u64());
-	int err = file_mkdir(shard, temporary, 0700);
-	if (err == ERR_OK)
-		err = file_open_dir(shard, temporary, &home);
-	if (err == ERR_OK)
-		err = fill(h, home, uid);
-	if (err == ERR_OK)
-		err = file_flush(home);
-	fd_close(&home);
-	if (err == ERR_OK && renameat2(shard, temporary, shard, name, RENAME_NOREPLACE) != 0)
-		err = errno == EEXIST ? ERR_EXISTS : err_of_errno(errno);
-	if (err == ERR_OK)
-		return file_flush(shard);
-	if (unlinkat(shard, temporary, AT_REMOVEDIR) != 0 && errno != ENOENT) {
-		/* Not empty: it holds `incoming`. What cannot be removed is never a home: no number begins with a dot. */
-		char inner[NAME_SIZE * 2];
-		snprintf(inner, sizeof inner, "%s/incoming", temporary);
-		(void)unlinkat(shard, inner, AT_REMOVEDIR);
-		(void)unlinkat(shard, temporary, AT_REMOVEDIR);
-	}
-	return err == ERR_EXISTS ? ERR_OK : err;
+	char inner[NAME_SIZE * 2];
+	snprintf(inner, sizeof inner, "%s/incoming", temporary);
+	(void)unlinkat(shard, inner, AT_REMOVEDIR);
+	(void)unlinkat(shard, temporary, AT_REMOVEDIR);
 }
 
-int home_make(struct host *h, uint32_t uid)
+/* Makes the home under a name of its own, where there is none yet. */
+static int begin(struct host *h, struct home *m)
 {
 	char shard_name[8], name[NAME_SIZE];
 	struct stat st;
-	int shard = -1;
-	if (uid < h->uid_first || uid > h->uid_last)
+	int shard = -1, home = -1;
+	if (m->uid < h->uid_first || m->uid > h->uid_last)
 		return ERR_DENIED;
-	home_names(uid, shard_name, name);
+	home_names(m->uid, shard_name, name);
 	int err = open_shard(h, shard_name, true, &shard);
 	if (err == ERR_OK && fstatat(shard, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		err = errno == ENOENT ? make_in(h, shard, name, uid) : err_of_errno(errno);
+		m->fresh = errno == ENOENT;
+	if (m->fresh) {
+		snprintf(m->temporary, sizeof m->temporary, ".new-%016llx", (unsigned long long)random_u64());
+		err = file_mkdir(shard, m->temporary, 0700);
+		if (err == ERR_OK)
+			err = file_open_dir(shard, m->temporary, &home);
+		if (err == ERR_OK)
+			err = fill(h, home, m->uid);
+		if (err != ERR_OK)
+			give_up(shard, m->temporary);
+	}
+	fd_close(&home);
 	fd_close(&shard);
-	if (err != ERR_OK)
-		log_error("home_not_made", LU("uid", uid), LERR("error", err));
 	return err;
+}
+
+/* Gives it its name. Another may have been first: then that one is the home. */
+static int finish(struct host *h, struct home *m)
+{
+	char shard_name[8], name[NAME_SIZE];
+	int shard = -1;
+	home_names(m->uid, shard_name, name);
+	int err = open_shard(h, shard_name, false, &shard);
+	if (err == ERR_OK && renameat2(shard, m->temporary, shard, name, RENAME_NOREPLACE) != 0) {
+		err = errno == EEXIST ? ERR_OK : err_of_errno(errno);
+		give_up(shard, m->temporary);
+	}
+	fd_close(&shard);
+	return err;
+}
+
+/*
+ * A home is whole on stable storage before it has its name, and has its name before it is told: two flushes of the file system, however many
+ * homes there are.
+ */
+void homes_make(struct host *h, struct home *homes, size_t n)
+{
+	bool any = false;
+	for (size_t i = 0; i < n; i++) {
+		homes[i].err = begin(h, &homes[i]);
+		any = any || homes[i].fresh;
+	}
+	int flushed = !any || syncfs(h->mail) == 0 ? ERR_OK : ERR_IO;
+	for (size_t i = 0; i < n; i++)
+		if (homes[i].fresh && homes[i].err == ERR_OK)
+			homes[i].err = flushed == ERR_OK ? finish(h, &homes[i]) : flushed;
+	if (any && flushed == ERR_OK && syncfs(h->mail) != 0)
+		flushed = ERR_IO;
+	for (size_t i = 0; i < n; i++) {
+		if (homes[i].fresh && homes[i].err == ERR_OK)
+			homes[i].err = flushed;
+		if (homes[i].err != ERR_OK)
+			log_error("home_not_made", LU("uid", homes[i].uid), LERR("error", homes[i].err));
+	}
 }
 
 static int open_existing(struct host *h, uint32_t uid, int *fd)
@@ -126,6 +158,8 @@ int home_open(struct host *h, uint32_t uid, int *fd)
 	int err = open_existing(h, uid, fd);
 	if (err != ERR_NOT_FOUND)
 		return err;
-	err = home_make(h, uid);
+	struct home m = { .uid = uid };
+	homes_make(h, &m, 1);
+	err = m.err;
 	return err == ERR_OK ? open_existing(h, uid, fd) : err;
 }

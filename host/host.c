@@ -2,21 +2,62 @@
 #include "host.h"
 
 #include <pwd.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "log/log.h"
 
+#define BATCH 256 /* homes that are made together */
+
+struct home_request {
+	struct list node;
+	struct ipc_channel *from;
+	uint64_t id;
+	uint32_t uid;
+};
+
+static void answer(const struct home_request *r, int err)
+{
+	struct ipc_home_made m = { .id = r->id, .outcome = (uint8_t)(err == ERR_OK ? IPC_DONE : err == ERR_DENIED ? IPC_NEVER : IPC_LATER) };
+	if (ipc_send(r->from, IPC_HOME_MADE, &m, NULL, 0) != ERR_OK)
+		log_warn("answer_lost", LS("to", "local-delivery"));
+}
+
+/* All that were asked for in one turn share their flushes. */
+static void make_wanted(void *arg)
+{
+	struct host *h = arg;
+	struct home homes[BATCH];
+	struct home_request *requests[BATCH];
+	size_t n = 0;
+	LIST_EACH(node, tmp, &h->wanted) {
+		if (n == BATCH)
+			break;
+		requests[n] = LIST_OF(node, struct home_request, node);
+		homes[n] = (struct home){ .uid = requests[n]->uid };
+		list_remove(node);
+		n++;
+	}
+	homes_make(h, homes, n);
+	for (size_t i = 0; i < n; i++) {
+		answer(requests[i], homes[i].err);
+		free(requests[i]);
+	}
+	if (!list_empty(&h->wanted))
+		loop_later(h->d->loop, &h->make);
+}
+
 static void on_home_make(void *arg, struct ipc_channel *from, const void *msg, int *fds, size_t nfds)
 {
-	struct daemon *d = arg;
+	struct host *h = ((struct daemon *)arg)->user;
 	const struct ipc_home_make *m = msg;
+	struct home_request *r = mem_new(sizeof *r);
 	(void)fds;
 	(void)nfds;
-	int err = home_make(d->user, m->uid);
-	struct ipc_home_made answer = { .id = m->id, .outcome = (uint8_t)(err == ERR_OK ? IPC_DONE : err == ERR_DENIED ? IPC_NEVER : IPC_LATER) };
-	if (ipc_send(from, IPC_HOME_MADE, &answer, NULL, 0) != ERR_OK)
-		log_warn("answer_lost", LS("to", "local-delivery"));
+	*r = (struct home_request){ .from = from, .id = m->id, .uid = m->uid };
+	list_append(&h->wanted, &r->node);
+	loop_later(h->d->loop, &h->make);
 }
 
 /* Who writes the incoming streams. */
@@ -56,6 +97,8 @@ static int init(struct daemon *d)
 	h->uid_first = (uint32_t)conf_num(d->conf, PARAM_UID_FIRST);
 	h->uid_last = h->uid_first + (uint32_t)conf_num(d->conf, PARAM_UID_COUNT) - 1;
 	h->nonces = map64_new();
+	list_init(&h->wanted);
+	h->make = (struct later){ .fn = make_wanted, .arg = h };
 	h->running[0] = map64_new();
 	h->running[1] = map64_new();
 	int err = find_mail_user(h);

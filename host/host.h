@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include "base/list.h"
 #include "base/map.h"
 #include "daemon/daemon.h"
 
@@ -34,10 +35,19 @@ struct host {
 	struct map64 *running[IMAGES];  /* uid → struct account_process, for each image */
 	struct map64 *nonces;      /* of log-ins used in the last minute → second of use */
 	uint64_t nonces_cleaned;
+	struct list wanted;        /* homes asked for in this turn: struct home_request */
+	struct later make;
 };
 
 /* homes.c. `<mail>/<two hex digits>/<uid>`: the account's directory, with `incoming` in it, which local-delivery writes. */
-MUST_CHECK int home_make(struct host *h, uint32_t uid);
+struct home {
+	uint32_t uid;       /* asked for */
+	int err;            /* given back: ERR_DENIED for a uid that is no virtual account's */
+	bool fresh;         /* there was none */
+	char temporary[64];
+};
+/* Makes those that are not there; when it returns they are on stable storage. */
+void homes_make(struct host *h, struct home *homes, size_t n);
 /* An O_PATH descriptor of the home, made when there is none; ERR_DENIED when it is not the account's. */
 MUST_CHECK int home_open(struct host *h, uint32_t uid, int *fd);
 
