@@ -39,6 +39,7 @@ enum {
 	/* A sender is given this long, in ms, before its data rate is looked at. */
 	RATE_GRACE = 20000,
 	RATE_PERIOD = 5000, /* how often it is looked at, in ms */
+	LAST_CALL = 800,    /* thousandths of stop_timeout after which a stop ends transactions */
 };
 
 struct settings {

@@ -22,6 +22,17 @@ static void sweep(void *arg)
 	timer_set(m->sweep, RATE_PERIOD);
 }
 
+static void shut_all(struct smtpd *m, bool when_idle)
+{
+	LIST_EACH(n, tmp, &m->clients)
+		client_shut(LIST_OF(n, struct client, node), "4.3.2", "The service is shutting down", when_idle);
+}
+
+static void last_call(void *arg)
+{
+	shut_all(arg, false);
+}
+
 static int init(struct daemon *d)
 {
 	struct smtpd *m = mem_new(sizeof *m);
@@ -42,6 +53,7 @@ static int init(struct daemon *d)
 		log_warn("no_tls");
 	m->sweep = timer_new(d->loop, sweep, m);
 	timer_set(m->sweep, RATE_PERIOD);
+	m->last_call = timer_new(d->loop, last_call, m);
 	return ERR_OK;
 }
 
@@ -55,7 +67,7 @@ static void reload(struct daemon *d)
 	keys_on_reload(d);
 }
 
-/* Idle clients go at once, the others when their transaction is through; the skeleton ends the wait. */
+/* Idle clients go at once, the others when their transaction is through, or a little before the skeleton ends the wait (RFC 5321 3.8: not without 421). */
 static void stop(struct daemon *d)
 {
 	struct smtpd *m = d->user;
@@ -64,8 +76,8 @@ static void stop(struct daemon *d)
 		daemon_exit(d);
 		return;
 	}
-	LIST_EACH(n, tmp, &m->clients)
-		client_shut(LIST_OF(n, struct client, node), "4.3.2", "The service is shutting down", true);
+	timer_set(m->last_call, conf_num(d->conf, PARAM_STOP_TIMEOUT) * LAST_CALL);
+	shut_all(m, true);
 }
 
 static void accepted(struct daemon *d, const char *listener, int fd, const struct sock_addr *peer)

@@ -27,6 +27,7 @@ struct smtpd {
 	struct map *addresses;  /* how many connections a client address has */
 	struct users *users;
 	struct timer *sweep;
+	struct timer *last_call; /* at a stop: those that are in the middle of a transaction are sent away now */
 	struct session_budget budget;
 	size_t commits;         /* octets in commits without an answer */
 	bool starved;           /* a commit waits for these to become fewer */
