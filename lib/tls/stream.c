@@ -299,6 +299,8 @@ void stream_send(struct stream *s)
 {
 	if (s->phase == STREAM_CONNECTING || s->dead)
 		return;
+	/* Who filled the buffer itself and stopped there waits for on_drained, even when the socket takes all of it now. */
+	s->choked = s->choked || stream_full(s);
 	for (int i = 0; i < ROUNDS; i++) {
 		if (s->phase == STREAM_SECURE)
 			encrypt(s);

@@ -219,6 +219,25 @@ static void test_back_pressure(void **state)
 	in_both(back_pressure);
 }
 
+/* One that adds to the output itself and stops when it is full is told, also when the socket takes all of it at once. */
+static void told_to_go_on(struct pair *p)
+{
+	char *some = pattern(5000);
+	stream_set_output_marks(p->server.s, 1000, BIG);
+	buf_add(stream_output(p->server.s), some, 5000);
+	assert_true(stream_full(p->server.s));
+	bench_wait(p->server.b, 30);
+	assert_int_equal(stream_backlog(p->server.s), 0);
+	assert_int_equal(p->server.drained, 1);
+	free(some);
+}
+
+static void test_told_to_go_on(void **state)
+{
+	(void)state;
+	in_both(told_to_go_on);
+}
+
 static void overflow(struct pair *p)
 {
 	char *big = pattern(BIG);
@@ -646,7 +665,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_clean), cmocka_unit_test(test_dropped), cmocka_unit_test(test_half_closed), cmocka_unit_test(test_idle),
-		cmocka_unit_test(test_closed_full), cmocka_unit_test(test_back_pressure), cmocka_unit_test(test_overflow),
+		cmocka_unit_test(test_closed_full), cmocka_unit_test(test_back_pressure), cmocka_unit_test(test_told_to_go_on), cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_small_input), cmocka_unit_test(test_end_behind), cmocka_unit_test(test_trickle),
 		cmocka_unit_test(test_injection), cmocka_unit_test(test_garbage), cmocka_unit_test(test_order),
 		cmocka_unit_test(test_broken_record), cmocka_unit_test(test_detach), cmocka_unit_test(test_detach_refused),
