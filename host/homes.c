@@ -18,18 +18,20 @@ static void home_names(uint32_t uid, char shard[8], char name[NAME_SIZE])
 	snprintf(name, NAME_SIZE, "%u", uid);
 }
 
+/* Others cross it, and may at once: its mode must not wait for a second call, before which a delivery would be denied or we could die. */
+static int make_shard(struct host *h, const char *shard)
+{
+	mode_t mask = umask(0);
+	int made = mkdirat(h->mail, shard, 0711);
+	int err = made == 0 || errno == EEXIST ? ERR_OK : err_of_errno(errno);
+	(void)umask(mask);
+	return err;
+}
+
 static int open_shard(struct host *h, const char *shard, bool make, int *fd)
 {
-	int err = ERR_OK;
-	if (make && mkdirat(h->mail, shard, 0711) == 0) {
-		/* The mode again: the umask took some of it. Others only cross it. */
-		if (fchmodat(h->mail, shard, 0711, 0) != 0)
-			return err_of_errno(errno);
-	} else if (make && errno != EEXIST) {
-		return err_of_errno(errno);
-	}
-	err = file_open_dir(h->mail, shard, fd);
-	return err;
+	int err = make ? make_shard(h, shard) : ERR_OK;
+	return err == ERR_OK ? file_open_dir(h->mail, shard, fd) : err;
 }
 
 /* Fills the new home, which is still host's own and has a name that nobody looks for. */
