@@ -419,12 +419,15 @@ class Sink:
 
     def __init__(self, answers=None, tls=None, ehlo=("PIPELINING", "8BITMIME", "SIZE 10000000", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")):
         self.answers, self.messages, self.context, self.ehlo, self.commands = answers or {}, [], tls, ehlo, []
+        self.connections = set()
         sink = self
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self):
-                with contextlib.suppress(OSError, ssl.SSLError):
+                sink.connections.add(self.request)
+                with contextlib.suppress(OSError, ssl.SSLError, ValueError):
                     sink.serve(self)
+                sink.connections.discard(self.request)
 
         class Server(socketserver.ThreadingTCPServer):
             allow_reuse_address = daemon_threads = True
@@ -471,12 +474,12 @@ class Sink:
                 put(reply)
                 if not reply.startswith("354"):
                     continue
-                content = b""
-                while not (content == b".\r\n" or content.endswith(b"\r\n.\r\n")):
-                    more = h.rfile.readline()
-                    if not more:
+                lines = []
+                while not lines or lines[-1] != b".\r\n" or (len(lines) > 1 and not lines[-2].endswith(b"\r\n")):
+                    lines.append(h.rfile.readline())
+                    if not lines[-1]:
                         return
-                    content += more
+                content = b"".join(lines)
                 reply = self.answer(".", content.decode(errors="replace"), "250 2.0.0 taken")
                 if reply.startswith("2"):
                     self.messages.append((sender, rcpts, content[:-3], secure))
@@ -486,6 +489,12 @@ class Sink:
                 return
             else:
                 put(self.answer(verb, text, "250 ok" if verb in ("RSET", "NOOP", "HELO") else "500 what?"))
+
+    def hang_up(self):
+        """Ends the connections that a client keeps for the next message."""
+        for c in list(self.connections):
+            with contextlib.suppress(OSError):
+                c.shutdown(socket.SHUT_RDWR)
 
     def close(self):
         self.server.shutdown()
