@@ -167,7 +167,8 @@ static void damaged(void *arg, uint64_t from, uint64_t to)
 
 static int open_journal(const struct streams *s, struct stream *st)
 {
-	struct journal_options o = { .role = JOURNAL_OWNER, .segment_size = INCOMING_SEGMENT, .frame_max = s->o.frame_max, .mode = 0640, .create = true };
+	struct journal_options o = { .role = JOURNAL_OWNER, .segment_size = INCOMING_SEGMENT, .frame_max = s->o.frame_max, .mode = 0640, .create = true,
+		.own = true };
 	int fd, err = open_dir(s, st->uid, &fd);
 	if (err != ERR_OK)
 		return err;

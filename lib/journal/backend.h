@@ -84,7 +84,7 @@ struct backend {
 
 struct journal_seam;
 /* The backend over a directory (dirfd is copied). write: lock file and objects may be made. */
-MUST_CHECK int backend_file_open(int dirfd, bool write, mode_t mode, const struct journal_seam *seam, struct backend **out);
+MUST_CHECK int backend_file_open(int dirfd, bool write, bool own, mode_t mode, const struct journal_seam *seam, struct backend **out);
 
 static inline void backend_unref(struct backend *b)
 {

@@ -24,11 +24,14 @@
 #define MARK_SIZE 16u
 /* A directory changed less than this ago may change again without a new time stamp: the kernel's tick is at most 10 ms. */
 #define UNSETTLED_NS 30000000
+/* Names in the directory: of a stream that nobody compacts; and where others may fill it, what is soon looked through. */
+#define NAMES_MAX 262144u
+#define NAMES_MAX_OWN 16384u
 
 struct file_backend {
 	struct backend b;
 	int dirfd, lockfd;
-	bool write;
+	bool write, own;
 	mode_t mode;
 	uint64_t unsettled;
 	const struct journal_seam *seam;
@@ -99,6 +102,7 @@ static bool name_parse(const char *text, struct object_name *name)
 struct listing {
 	void (*fn)(void *arg, const struct object_name *name);
 	void *arg;
+	unsigned left;
 };
 
 static int list_one(const char *text, void *arg)
@@ -106,6 +110,8 @@ static int list_one(const char *text, void *arg)
 	struct listing *l = arg;
 	struct object_name name;
 
+	if (l->left-- == 0)
+		return ERR_LIMIT;
 	if (name_parse(text, &name))
 		l->fn(l->arg, &name);
 	return ERR_OK;
@@ -113,7 +119,7 @@ static int list_one(const char *text, void *arg)
 
 static int file_list_objects(struct backend *b, void (*fn)(void *arg, const struct object_name *name), void *arg)
 {
-	struct listing l = { fn, arg };
+	struct listing l = { fn, arg, backend_of(b)->own ? NAMES_MAX_OWN : NAMES_MAX };
 
 	return file_list(backend_of(b)->dirfd, list_one, &l);
 }
@@ -160,20 +166,32 @@ static void file_close_object(struct object *o)
 	free(f);
 }
 
+/* What was opened counts: a regular file, and ours where others may put theirs, under this name only. */
+static int check_file(const struct file_backend *f, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return err_of_errno(errno);
+	if (!S_ISREG(st.st_mode))
+		return ERR_INVALID;
+	return f->own && (st.st_uid != geteuid() || st.st_nlink > 1) ? ERR_DENIED : ERR_OK;
+}
+
 static int file_open_object(struct backend *b, const struct object_name *name, bool write, struct object **out)
 {
 	struct file_backend *f = backend_of(b);
 	char text[NAME_SIZE];
-	struct stat st;
-	int fd;
+	int fd, r;
 
 	name_text(name, text);
 	fd = openat(f->dirfd, text, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return err_of_errno(errno);
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+	r = check_file(f, fd);
+	if (r != ERR_OK) {
 		fd_close(&fd);
-		return ERR_INVALID;
+		return r;
 	}
 	*out = object_new(f, fd, text);
 	return ERR_OK;
@@ -523,7 +541,7 @@ static int local_file_system(int dirfd)
 	return s.f_type == NFS_SUPER_MAGIC ? ERR_UNSUPPORTED : ERR_OK;
 }
 
-int backend_file_open(int dirfd, bool write, mode_t mode, const struct journal_seam *seam, struct backend **out)
+int backend_file_open(int dirfd, bool write, bool own, mode_t mode, const struct journal_seam *seam, struct backend **out)
 {
 	struct file_backend *f;
 	int r = local_file_system(dirfd);
@@ -535,13 +553,17 @@ int backend_file_open(int dirfd, bool write, mode_t mode, const struct journal_s
 	f->b.ops = &file_ops;
 	f->lockfd = -1;
 	f->write = write;
+	f->own = own;
 	f->mode = mode;
 	f->seam = seam;
 	f->dirfd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f->dirfd >= 0)
 		open_lock_file(f);
-	if (f->dirfd < 0 || (write && f->lockfd < 0)) {
+	if (f->dirfd < 0 || (write && f->lockfd < 0))
 		r = err_of_errno(errno);
+	else if (f->lockfd >= 0)
+		r = check_file(f, f->lockfd);
+	if (r != ERR_OK) {
 		backend_unref(&f->b);
 		return r;
 	}

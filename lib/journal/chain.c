@@ -9,6 +9,7 @@
 #include "sys/clock.h"
 
 #define OPEN_OBJECTS 24
+#define LISTINGS 32u /* until two are the same: compactions do not follow upon each other that fast, only malice does */
 #define APPEND_ROOM (UINT64_C(1) << 20) /* what an append may hold beside the largest frame */
 
 uint64_t journal_stride(const struct journal *j)
@@ -436,8 +437,9 @@ static int list_settled(struct journal *j, struct names *names)
 		r = list_sorted(j, names);
 	if (r == ERR_OK)
 		r = j->backend->ops->watch(j->backend, &after);
-	for (bool same = r == ERR_OK && after == j->serial; r == ERR_OK && !same;) {
-		r = list_sorted(j, &again);
+	bool same = r == ERR_OK && after == j->serial;
+	for (unsigned i = 0; r == ERR_OK && !same; i++) {
+		r = i < LISTINGS ? list_sorted(j, &again) : ERR_AGAIN;
 		same = r == ERR_OK && same_names(names, &again);
 		if (!same) {
 			struct names swap = *names;

@@ -135,7 +135,7 @@ int journal_open(int dirfd, const struct journal_options *o, struct journal **ou
 
 	j->o = *o;
 	options_default(&j->o);
-	r = backend_file_open(dirfd, j->o.role != JOURNAL_READER, j->o.mode, j->o.seam, &j->backend);
+	r = backend_file_open(dirfd, j->o.role != JOURNAL_READER, j->o.own, j->o.mode, j->o.seam, &j->backend);
 	if (r == ERR_OK)
 		r = take_role(j);
 	if (r == ERR_OK)

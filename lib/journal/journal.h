@@ -35,12 +35,14 @@ struct journal_options {
 	uint32_t frame_max;    /* the largest payload, at most 1 GiB; 0: 64 MiB */
 	mode_t mode;           /* of new files; 0: 0600 */
 	bool create;           /* make the stream when the directory holds none; its own entry is the caller's to flush */
+	bool own;              /* others may write the directory: only this process' own files, of one name, are read or written */
 	const struct journal_seam *seam; /* for tests (journal/seam.h); NULL in service */
 };
 
 /*
  * Opens the stream in the directory dirfd (kept as a copy). Recovers: finds the last valid frame of the head, and (for
- * writers) rolls when the tail is torn. ERR_BUSY: another owner lives. ERR_NOT_FOUND: no stream and not create.
+ * writers) rolls when the tail is torn. ERR_BUSY: another owner lives. ERR_NOT_FOUND: no stream and not create. ERR_DENIED: somebody
+ * else's file stands among them (own). ERR_LIMIT: there are more names than a stream can have.
  */
 MUST_CHECK int journal_open(int dirfd, const struct journal_options *o, struct journal **out);
 /* Closes without flushing. */

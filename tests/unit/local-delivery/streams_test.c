@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /* Exactly-once: a delivery that is offered again, to this process or to the next one, is found and not repeated. */
+#include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -14,6 +18,7 @@
 #include "journal/journal.h"
 #include "local-delivery/seen.h"
 #include "local-delivery/streams.h"
+#include "sys/clock.h"
 #include "sys/file.h"
 #include "tests/unit/qmgr/scratch.h"
 
@@ -26,6 +31,7 @@ struct fixture {
 	struct pool *pool;
 	struct streams *streams;
 	unsigned open, done, news;
+	atomic_bool enough;
 	struct arena *waits; /* of all processes that this test has been */
 };
 
@@ -307,6 +313,133 @@ static void undoes_what_was_lost(void **state)
 	seen_free(s);
 }
 
+/* ---- an account that means harm: it may write the directory ---- */
+
+static int incoming_dir(struct fixture *f, uint32_t user)
+{
+	char home[INCOMING_HOME_MAX], path[64];
+	int fd;
+	incoming_home(FIRST + user, home);
+	(void)snprintf(path, sizeof path, "%s/incoming", home);
+	assert_int_equal(file_open_dir(f->dir, path, &fd), ERR_OK);
+	return fd;
+}
+
+/* Its own mail waits, and that of the next account arrives all the same. */
+static void hurts_itself_only(struct fixture *f, uint32_t user, int want)
+{
+	bool again;
+	uint64_t began = clock_mono_ms();
+	assert_int_equal(deliver(f, user, 1, 1000 + user, 0, 0, &again), want);
+	assert_in_range(clock_mono_ms() - began, 0, 2000);
+	assert_int_equal(deliver(f, 19, 1, 1000 + user, 0, 0, &again), ERR_OK);
+	f->done = 0;
+	loop_run(f->loop);
+	assert_int_equal(f->done, 1);
+}
+
+static void put(int dir, const char *name, off_t size)
+{
+	int fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL, 0666);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, size), 0);
+	close(fd);
+}
+
+static void planted_files_hurt_the_account_only(void **state)
+{
+	static const char segment[] = "0000000000000000";
+	struct fixture *f = *state;
+	int dir;
+	dir = incoming_dir(f, 0);
+	assert_int_equal(mkfifoat(dir, "lock", 0666), 0);
+	close(dir);
+	hurts_itself_only(f, 0, ERR_INVALID);
+	dir = incoming_dir(f, 1);
+	assert_int_equal(symlinkat("../../../victim", dir, "lock"), 0);
+	close(dir);
+	hurts_itself_only(f, 1, ERR_INVALID);
+	dir = incoming_dir(f, 2);
+	assert_int_equal(mkfifoat(dir, segment, 0666), 0);
+	close(dir);
+	hurts_itself_only(f, 2, ERR_INVALID);
+	dir = incoming_dir(f, 3);
+	assert_int_equal(mkdirat(dir, segment, 0777), 0);
+	close(dir);
+	hurts_itself_only(f, 3, ERR_INVALID);
+	/* Two names of one file. */
+	dir = incoming_dir(f, 4);
+	put(dir, segment, 1 << 20);
+	assert_int_equal(linkat(dir, segment, dir, "kept", 0), 0);
+	close(dir);
+	hurts_itself_only(f, 4, ERR_DENIED);
+	/* Somebody else's file, which would take hours to look through. */
+	if (geteuid() == 0) {
+		dir = incoming_dir(f, 5);
+		put(dir, segment, (off_t)1 << 40);
+		assert_int_equal(fchownat(dir, segment, 1900000001, 1900000001, 0), 0);
+		close(dir);
+		hurts_itself_only(f, 5, ERR_DENIED);
+	}
+	/* The lock is held for ever. */
+	dir = incoming_dir(f, 6);
+	put(dir, "lock", 0);
+	int lock = openat(dir, "lock", O_RDONLY);
+	struct flock l = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	assert_int_equal(fcntl(lock, F_OFD_SETLK, &l), 0);
+	close(dir);
+	hurts_itself_only(f, 6, ERR_BUSY);
+	close(lock);
+}
+
+static void more_names_than_a_stream_has_are_not_looked_through(void **state)
+{
+	struct fixture *f = *state;
+	int dir = incoming_dir(f, 7);
+	char name[32];
+	for (unsigned i = 0; i < 17000; i++) {
+		(void)snprintf(name, sizeof name, "%016x", i * 4096);
+		put(dir, name, 0);
+	}
+	close(dir);
+	hurts_itself_only(f, 7, ERR_LIMIT);
+}
+
+/* Each listing finds other names than the one before. */
+static void *change_for_ever(void *arg)
+{
+	struct fixture *f = arg;
+	int dir = incoming_dir(f, 8);
+	char name[2][32];
+	for (uint64_t i = 0; !atomic_load(&f->enough); i++) {
+		(void)snprintf(name[i % 2], sizeof *name, "%016llx", (unsigned long long)(i << 12));
+		(void)renameat(dir, name[(i + 1) % 2], dir, name[i % 2]);
+	}
+	close(dir);
+	return NULL;
+}
+
+static void a_directory_that_never_stands_still_is_given_up(void **state)
+{
+	struct fixture *f = *state;
+	int dir = incoming_dir(f, 8);
+	pthread_t thread;
+	bool again;
+	for (unsigned i = 0; i < 3000; i++) {
+		char name[32];
+		(void)snprintf(name, sizeof name, "x%u", i);
+		put(dir, name, 0);
+	}
+	put(dir, "0000000000001000", 0);
+	close(dir);
+	assert_int_equal(pthread_create(&thread, NULL, change_for_ever, f), 0);
+	uint64_t began = clock_mono_ms();
+	(void)!deliver(f, 8, 1, 1, 0, 0, &again);
+	assert_in_range(clock_mono_ms() - began, 0, 5000);
+	atomic_store(&f->enough, true);
+	pthread_join(thread, NULL);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 int main(void)
 {
@@ -317,6 +450,9 @@ int main(void)
 		T(finds_what_it_delivered_before),
 		T(forgets_below_the_floor_and_nothing_else),
 		T(an_older_message_that_is_tried_again_is_remembered),
+		T(planted_files_hurt_the_account_only),
+		T(more_names_than_a_stream_has_are_not_looked_through),
+		T(a_directory_that_never_stands_still_is_given_up),
 		cmocka_unit_test(undoes_what_was_lost),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
