@@ -315,6 +315,8 @@ static void promote(struct qmgr *q)
 
 void agents_schedule(struct qmgr *q)
 {
+	if (q->d->stopping) /* nothing more is begun, and the timer is the stop's now */
+		return;
 	promote(q);
 	for (unsigned i = 0; i <= q->nlocal; i++)
 		serve_group(q, &q->groups[i]);
