@@ -123,6 +123,55 @@ int cli_done(const struct ipc_control_done *done, const char *what)
 	return done->outcome == IPC_LATER ? EXIT_LATER : EXIT_FAILED;
 }
 
+/* ---- accounts ---- */
+
+int cli_accounts(const struct cli *c, struct view domain, void (*fn)(void *arg, const struct ipc_row *row), void *arg)
+{
+	struct ipc_account_list m = { .id = 1, .domain = domain };
+	struct ipc_client *client = cli_connect(c, "accounts.sock", ROLE_ACCOUNTS);
+	enum ipc_kind got = IPC_NONE;
+	const void *answer = NULL;
+	int code;
+
+	if (!client)
+		return EXIT_UNAVAILABLE;
+	code = cli_send(client, IPC_ACCOUNT_LIST, &m);
+	while (!code && got != IPC_CONTROL_DONE) {
+		code = cli_receive(client, &got, &answer);
+		if (!code && got == IPC_ROW)
+			fn(arg, answer);
+	}
+	ipc_client_close(client);
+	return code;
+}
+
+struct wanted {
+	const char *address;
+	uint32_t uid;
+	bool found;
+};
+
+static void is_wanted(void *arg, const struct ipc_row *row)
+{
+	struct wanted *w = arg;
+
+	if (view_ieqs(row->name, w->address)) {
+		w->uid = row->uid;
+		w->found = true;
+	}
+}
+
+int cli_find_account(const struct cli *c, const char *address, uint32_t *uid)
+{
+	struct wanted w = { .address = address };
+	struct view domain = view_of(address);
+	size_t at = view_rfind(domain, '@');
+	int code = cli_accounts(c, at == SIZE_MAX ? VIEW_NONE : view_skip(domain, at + 1), is_wanted, &w);
+
+	*uid = w.uid;
+	return code || w.found ? code : cli_fail(EXIT_DATA, "%s: there is no such account", address);
+}
+
 /* ---- output ---- */
 
 void json_string(FILE *f, struct view v)

@@ -39,6 +39,7 @@ enum {
 	OPT_BATCH = 1 << 6,
 	OPT_NO_PASSWORD = 1 << 7,
 	OPT_USERS = 1 << 8,
+	OPT_ACCOUNT = 1 << 9,
 };
 
 struct cli {
@@ -46,6 +47,7 @@ struct cli {
 	const char *libexec; /* where the programs are */
 	struct conf *conf;   /* read before the command runs, unless its row says no_conf */
 	unsigned options;
+	const char *account; /* of --account, or NULL */
 	char **args;
 	int nargs;
 };
@@ -75,6 +77,11 @@ MUST_CHECK int cli_receive(struct ipc_client *client, enum ipc_kind *kind, const
 MUST_CHECK int cli_send(struct ipc_client *client, enum ipc_kind kind, const void *m);
 /* The exit code of a control_done; prints its text where it is a refusal. what: what was asked for, for that text. */
 int cli_done(const struct ipc_control_done *done, const char *what);
+
+/* Asks the accounts process for the accounts of a domain (none: all), by fn. The exit code. */
+MUST_CHECK int cli_accounts(const struct cli *c, struct view domain, void (*fn)(void *arg, const struct ipc_row *row), void *arg);
+/* An account's uid. */
+MUST_CHECK int cli_find_account(const struct cli *c, const char *address, uint32_t *uid);
 
 /* JSON: a string with its quotes. */
 void json_string(FILE *f, struct view v);
@@ -129,6 +136,8 @@ int cmd_mailbox_check(struct cli *c);
 int cmd_mailbox_compact(struct cli *c);
 int cmd_mailbox_export(struct cli *c);
 int cmd_mailbox_import(struct cli *c);
+int cmd_snapshot(struct cli *c);
+int cmd_restore(struct cli *c);
 int cmd_journal_dump(struct cli *c);
 
 #endif

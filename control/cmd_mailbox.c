@@ -28,31 +28,6 @@ static int find_owner(const char *path, uint32_t *uid, int *home)
 	return EXIT_OK;
 }
 
-/* The account's uid, by the accounts process. */
-static int find_account(const struct cli *c, const char *address, uint32_t *uid)
-{
-	struct view domain = view_of(address);
-	size_t at = view_rfind(domain, '@');
-	struct ipc_account_list m = { .id = 1, .domain = at == SIZE_MAX ? VIEW_NONE : view_skip(domain, at + 1) };
-	struct ipc_client *client = cli_connect(c, "accounts.sock", ROLE_ACCOUNTS);
-	enum ipc_kind got = IPC_NONE;
-	const void *answer = NULL;
-	bool found = false;
-	if (!client)
-		return EXIT_UNAVAILABLE;
-	int code = cli_send(client, IPC_ACCOUNT_LIST, &m);
-	while (!code && got != IPC_CONTROL_DONE) {
-		code = cli_receive(client, &got, &answer);
-		const struct ipc_row *row = answer;
-		if (!code && got == IPC_ROW && view_ieqs(row->name, address)) {
-			*uid = row->uid;
-			found = true;
-		}
-	}
-	ipc_client_close(client);
-	return code || found ? code : cli_fail(EXIT_DATA, "%s: there is no such account", address);
-}
-
 static int open_home(const struct cli *c, const char *address, uint32_t uid, int *home)
 {
 	char name[INCOMING_HOME_MAX], *slash;
@@ -172,7 +147,7 @@ static int mailbox_tool(struct cli *c, tool_fn *fn, bool make)
 	uint32_t uid = 0;
 	int home = -1, dirfd = -1;
 	bool path = strchr(c->args[0], '/') != NULL;
-	int code = path ? find_owner(c->args[0], &uid, &home) : find_account(c, c->args[0], &uid);
+	int code = path ? find_owner(c->args[0], &uid, &home) : cli_find_account(c, c->args[0], &uid);
 	if (!code && !path)
 		code = open_home(c, c->args[0], uid, &home);
 	if (!code && c->nargs > 1)

@@ -39,6 +39,8 @@ const struct command commands[] = {
 	{ "mailbox", "compact", "ADDRESS", 1, 1, 0, false, "gives the room of deleted mail back at once", cmd_mailbox_compact },
 	{ "mailbox", "export", "ADDRESS DIRECTORY", 2, 2, 0, false, "writes an account's mail into a Maildir", cmd_mailbox_export },
 	{ "mailbox", "import", "ADDRESS DIRECTORY", 2, 2, 0, false, "adds the mail of a Maildir to an account's", cmd_mailbox_import },
+	{ "snapshot", NULL, "DIRECTORY", 1, 1, OPT_ACCOUNT, false, "copies the tables, the queue and the mail of a running suite", cmd_snapshot },
+	{ "restore", NULL, "DIRECTORY", 1, 1, OPT_ACCOUNT, false, "puts a snapshot in the place of what a stopped suite has", cmd_restore },
 	{ "journal", "dump", "DIRECTORY", 1, 1, 0, true, "prints every frame of a journal, and what is damaged", cmd_journal_dump },
 };
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);
@@ -56,6 +58,7 @@ static const struct {
 	{ "--generate", OPT_GENERATE, "make a password, and print it" },
 	{ "--no-password", OPT_NO_PASSWORD, "an account that nobody can log in to" },
 	{ "--batch", OPT_BATCH, "read lines of `address password` from standard input" },
+	{ "--account", OPT_ACCOUNT, "only the mail of the account that is named next" },
 	{ "--users", OPT_USERS, "only the names of the system users, without their prefix" },
 };
 #define OPTIONS (sizeof(options) / sizeof(options[0]))
@@ -124,7 +127,15 @@ struct line {
 	bool help;
 };
 
-static bool takes_value(const char *arg) { return strcmp(arg, "-c") == 0 || strcmp(arg, "--config") == 0 || strcmp(arg, "-l") == 0; }
+/* Where the value of this option goes; NULL: it takes none. */
+static const char **value_of(struct line *l, const char *arg)
+{
+	if (strcmp(arg, "-c") == 0 || strcmp(arg, "--config") == 0)
+		return &l->cli.file;
+	if (strcmp(arg, "-l") == 0)
+		return &l->cli.libexec;
+	return strcmp(arg, "--account") == 0 ? &l->cli.account : NULL;
+}
 
 /* One word of the command line; a word that no option is becomes the noun, its verb, or an argument. */
 static int take_word(struct line *l, char *arg, bool plain)
@@ -159,10 +170,11 @@ static int take_words(struct line *l, int argc, char **argv)
 			plain = true;
 			continue;
 		}
-		if (!plain && takes_value(argv[i])) {
+		if (!plain && value_of(l, argv[i])) {
 			if (i + 1 == argc)
 				return cli_fail(EXIT_USAGE, "%s needs a value", argv[i]);
-			*(argv[i][1] == 'l' ? &l->cli.libexec : &l->cli.file) = argv[i + 1];
+			*value_of(l, argv[i]) = argv[i + 1];
+			l->cli.options |= option_of(argv[i]);
 			i++;
 			continue;
 		}

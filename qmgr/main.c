@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* qmgr: the one owner of the spool (qmgr.h says how a message goes through it). */
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "log/log.h"
@@ -31,6 +34,55 @@ int qmgr_load(struct qmgr *q, const struct message *m, struct spool_message *out
 static bool is_wanted(void *arg, uint64_t id)
 {
 	return map64_get(arg, id) != NULL;
+}
+
+/* ---- after a restore ---- */
+
+#define RESTORED "restored"
+
+static void restored_durable(void *arg, struct spool_entry *e, int err)
+{
+	struct qmgr *q = arg;
+	(void)e;
+	if (err == ERR_OK && unlinkat(daemon_dir(q->d, "spool"), RESTORED, 0) != 0)
+		log_warn("restored_not_removed");
+}
+
+static void append_record(struct qmgr *q, uint16_t kind, struct buf *b, void (*fn)(void *arg, struct spool_entry *e, int err))
+{
+	struct view v = buf_view(b);
+	char *copy = mem_new(v.n);
+	memcpy(copy, v.p, v.n);
+	spool_append(q->spool, kind, view_make(copy, v.n), true, fn, q);
+	buf_fini(b);
+}
+
+static void hold(struct qmgr *q, struct message *m)
+{
+	struct buf b;
+	buf_init(&b, 64);
+	INVARIANT(spool_act_put(&b, &(struct spool_act){ .message = m->number, .at = qmgr_now(), .action = 1 }) == ERR_OK);
+	append_record(q, SPOOL_ACT, &b, NULL);
+	m->flags |= MSG_HELD;
+}
+
+/*
+ * The spool was restored from a snapshot: what it holds may have been delivered since, so all of it is held. Its positions will be used a second time,
+ * so it becomes another spool, lest the delivery of a new message pass for one that mailboxes have seen.
+ */
+static void take_restored(struct qmgr *q)
+{
+	struct spool_identity id = { .spool = random_u64() | 1, .key = random_u64() | 1, .made = qmgr_now() };
+	struct buf b;
+	handle at = 0;
+	if (faccessat(daemon_dir(q->d, "spool"), RESTORED, F_OK, 0) != 0)
+		return;
+	for (handle h = state_next(q->state, &at); h != HANDLE_NONE; h = state_next(q->state, &at))
+		hold(q, state_message(q->state, h));
+	buf_init(&b, 256);
+	INVARIANT(spool_identity_put(&b, &id) == ERR_OK);
+	append_record(q, SPOOL_IDENTITY, &b, restored_durable);
+	log_warn("spool_restored", LU("held", state_count(q->state)), LS("what_to_do", "look at them with postrider queue list; release or delete them"));
 }
 
 /* What an earlier process may have offered without a durable result is out; who is due, is tried at once; files that no message names go. */
@@ -89,6 +141,7 @@ static int start(struct daemon *d)
 	}
 	q->floor = floor_new(q->state);
 	agents_init(q);
+	take_restored(q);
 	take_stock(q);
 	log_info("spool_opened", LU("messages", state_count(q->state)), LU("ms", clock_mono_ms() - began));
 	loop_later(d->loop, &q->schedule);

@@ -54,6 +54,8 @@ struct backend_ops {
 	/* Removes what create_new left behind: of crashes, or this one (o not NULL). */
 	int (*discard)(struct backend *b, struct object *o);
 	int (*drop)(struct backend *b, const struct object_name *name);
+	/* Makes a sealed object one of `to` as well, without a copy. ERR_UNSUPPORTED where that cannot be. */
+	int (*share)(struct backend *b, const struct object_name *name, struct backend *to);
 	void (*close)(struct object *o);
 
 	/* Writes at this offset. *done octets went in, also on failure. Lengths and addresses in iov are used up. */

@@ -291,6 +291,17 @@ static int file_drop(struct backend *b, const struct object_name *name)
 	return unlink_named(backend_of(b), text);
 }
 
+/* Another name of the file itself, whatever it is: who opens it looks. */
+static int file_share(struct backend *b, const struct object_name *name, struct backend *to)
+{
+	char text[NAME_SIZE];
+
+	name_text(name, text);
+	if (linkat(backend_of(b)->dirfd, text, backend_of(to)->dirfd, text, 0) == 0)
+		return ERR_OK;
+	return errno == ENOENT || errno == EEXIST ? err_of_errno(errno) : ERR_UNSUPPORTED;
+}
+
 /* One pwritev, no more than c->n octets of it. */
 static ssize_t write_some(struct file_object *o, struct seam_call *c, off_t at)
 {
@@ -516,6 +527,7 @@ static const struct backend_ops file_ops = {
 	.publish = file_publish,
 	.discard = file_discard,
 	.drop = file_drop,
+	.share = file_share,
 	.close = file_close_object,
 	.append = write_all,
 	.read = file_read,

@@ -132,6 +132,13 @@ MUST_CHECK int journal_drop(struct journal *j, uint64_t position);
 /* Seals the head and begins a new segment. */
 MUST_CHECK int journal_roll(struct journal *j);
 
+/*
+ * Copies the stream of one directory into another, empty one, beside its writers: what was durable when the call began is in the copy, and opening that is
+ * recovery as after a power cut. Sealed files are shared (hard links) where the file systems let, so never write into a copy that
+ * shares. No lock is taken; nothing is flushed. ERR_BUSY: compaction was faster each time.
+ */
+MUST_CHECK int journal_copy(int from, int to, bool share);
+
 /* What journal_info tells, for tools. */
 struct journal_info {
 	uint64_t start, end, durable, octets; /* octets on disk */

@@ -6,6 +6,7 @@ libjournal_a_SOURCES = \
 	lib/journal/backend_file.c \
 	lib/journal/chain.c \
 	lib/journal/compact.c \
+	lib/journal/copy.c \
 	lib/journal/dump.c \
 	lib/journal/flush.c \
 	lib/journal/frame.c lib/journal/frame.h \
