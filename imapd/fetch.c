@@ -25,6 +25,7 @@ struct fetch_job {
 	bool of_store;      /* the answer to a STORE */
 	bool missing, damaged;
 	struct uidset seen; /* to be marked \Seen at the end */
+	struct store *summaries; /* where they were begun; or NULL */
 
 	/* The message at hand. */
 	bool open, first;
@@ -53,6 +54,8 @@ static void fetch_free(void *arg)
 {
 	struct fetch_job *j = arg;
 	content_drop(j);
+	if (j->summaries)
+		store_summary_end(j->summaries);
 	uidset_fini(&j->uids);
 	uidset_fini(&j->seen);
 	buf_fini(&j->header);
@@ -176,17 +179,29 @@ static void put_section(struct session *s, struct fetch_job *j, const struct ima
 
 /* ---- items ---- */
 
-static void put_envelope(struct session *s, struct fetch_job *j)
+static void render(struct session *s, struct fetch_job *j, enum summary_kind kind)
 {
+	if (kind != SUMMARY_ENVELOPE) {
+		imap_put_structure(&s->out, tree_need(s, j), kind == SUMMARY_BODYSTRUCTURE);
+		return;
+	}
 	content_need(s, j);
-	buf_adds(&s->out, "ENVELOPE ");
 	imap_put_envelope(&s->out, j->content);
 }
 
-static void put_structure(struct session *s, struct fetch_job *j, bool extended)
+/* As it was rendered for somebody before, or from the message. */
+static void put_summary(struct session *s, struct fetch_job *j, const char *label, enum summary_kind kind)
 {
-	buf_adds(&s->out, extended ? "BODYSTRUCTURE " : "BODY ");
-	imap_put_structure(&s->out, tree_need(s, j), extended);
+	struct view text;
+	buf_adds(&s->out, label);
+	if (store_summary_get(s->imapd->store, &j->info, kind, &text)) {
+		buf_addv(&s->out, text);
+		return;
+	}
+	size_t at = buf_len(&s->out);
+	render(s, j, kind);
+	if (!j->damaged)
+		store_summary_put(s->imapd->store, &j->info, kind, view_skip(buf_view(&s->out), at));
 }
 
 static void put_date(struct buf *b, int64_t t)
@@ -219,11 +234,13 @@ static void put_item(struct session *s, struct fetch_job *j, const struct imap_f
 		imap_put_number(b, "MODSEQ (", j->info.modseq, ")");
 		break;
 	case IMAP_FETCH_ENVELOPE:
-		put_envelope(s, j);
+		put_summary(s, j, "ENVELOPE ", SUMMARY_ENVELOPE);
 		break;
 	case IMAP_FETCH_BODY:
+		put_summary(s, j, "BODY ", SUMMARY_BODY);
+		break;
 	case IMAP_FETCH_BODYSTRUCTURE:
-		put_structure(s, j, i->kind == IMAP_FETCH_BODYSTRUCTURE);
+		put_summary(s, j, "BODYSTRUCTURE ", SUMMARY_BODYSTRUCTURE);
 		break;
 	case IMAP_FETCH_SECTION:
 		put_section(s, j, i);
@@ -333,6 +350,14 @@ static bool modifiers(struct session *s, struct fetch_job *j)
 	return true;
 }
 
+static void begin_summaries(struct session *s, struct fetch_job *j)
+{
+	if (!imap_fetch_has(&j->f, IMAP_FETCH_ENVELOPE) && !imap_fetch_has(&j->f, IMAP_FETCH_BODY) && !imap_fetch_has(&j->f, IMAP_FETCH_BODYSTRUCTURE))
+		return;
+	j->summaries = s->imapd->store;
+	store_summary_begin(j->summaries);
+}
+
 void cmd_fetch(struct session *s)
 {
 	struct fetch_job *j = fetch_new();
@@ -353,6 +378,7 @@ void cmd_fetch(struct session *s)
 	set_uids(s, &set, &j->uids);
 	if (s->keywords_known != store_keyword_count(s->imapd->store))
 		session_flags_line(s);
+	begin_summaries(s, j);
 	session_job(s, fetch_step, j, fetch_free);
 }
 

@@ -17,6 +17,8 @@ libmailbox_a_SOURCES = \
 	lib/mailbox/records.c lib/mailbox/records.h \
 	lib/mailbox/state.c lib/mailbox/state.h \
 	lib/mailbox/store.c lib/mailbox/store.h \
+	lib/mailbox/summary.c lib/mailbox/summary.h \
+	lib/mailbox/summaries.c \
 	lib/mailbox/tidy.c \
 	lib/mailbox/uidset.c lib/mailbox/uidset.h \
 	lib/mailbox/varint.h \

@@ -29,6 +29,7 @@
 #include "base/view.h"
 #include "event/loop.h"
 #include "mailbox/flags.h"
+#include "mailbox/summary.h"
 #include "mailbox/uidset.h"
 
 struct journal_seam;
@@ -184,6 +185,15 @@ MUST_CHECK int store_read(struct store *s, const struct message_info *i, struct 
 MUST_CHECK int store_read_part(struct store *s, const struct message_info *i, uint64_t offset, void *p, size_t n);
 /* The header with the empty line that ends it, added to b (as much as b's maximum lets: what is longer is cut). */
 MUST_CHECK int store_read_header(struct store *s, const struct message_info *i, struct buf *b);
+
+/* ---- what is derived of a message, and kept (mailbox/summary.h) ---- */
+/* Before and after a command that asks for any. Nothing is kept for an account with less than STORE_SUMMARY_LEAST octets of mail. */
+#define STORE_SUMMARY_LEAST (UINT64_C(256) << 10)
+void store_summary_begin(struct store *s);
+void store_summary_end(struct store *s);
+/* The rendered text, valid until the next call on the store; false: render it from the message, and put it. */
+bool store_summary_get(struct store *s, const struct message_info *i, enum summary_kind kind, struct view *text);
+void store_summary_put(struct store *s, const struct message_info *i, enum summary_kind kind, struct view text);
 
 /* ---- a session's view of one mailbox ---- */
 /* read_only: EXAMINE; the view does not take \Recent from others. ERR_NOT_FOUND. Shows what is durable at this moment. */

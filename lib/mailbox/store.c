@@ -10,6 +10,7 @@
 #include "log/log.h"
 #include "mailbox/incoming.h"
 #include "mailbox/records.h"
+#include "mailbox/summary.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 
@@ -288,6 +289,7 @@ void store_close(struct store *s)
 		journal_close(s->incoming);
 	if (s->journal)
 		journal_close(s->journal);
+	summary_free(s->summary);
 	state_free(s->st);
 	batch_fini(&s->batch);
 	free(s->live);

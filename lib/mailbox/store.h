@@ -46,6 +46,8 @@ struct store {
 	uint64_t live_below;    /* what lies from here on stays anyway */
 	uint64_t released;         /* incoming was dropped below this */
 	uint64_t compacted_octets; /* of the journal at the last compaction's end */
+
+	struct summary *summary; /* NULL until one is asked for */
 };
 
 /* Reads the state anew, from the last checkpoint that the hint names, or from the start. */
@@ -66,6 +68,9 @@ void store_turn(void *arg);
 void store_drop_waits(struct store *s);
 /* Lets everything that is durable be seen. */
 void store_show(struct store *s);
+
+/* summaries.c */
+void store_summary_tidy(struct store *s);
 
 /* adopt.c */
 MUST_CHECK int store_adopt(struct store *s);

@@ -208,6 +208,7 @@ int store_tidy(struct store *s, bool *more)
 {
 	*more = false;
 	int err = store_refresh(s);
+	store_summary_tidy(s);
 	if (err == ERR_OK && checkpoint_due(s))
 		err = write_checkpoint(s);
 	if (err == ERR_OK && (s->live || compaction_due(s)))

@@ -34,10 +34,10 @@ int file_open_dir(int dirfd, const char *name, int *fd)
 }
 
 /* O_NONBLOCK: the open of a FIFO must not wait for a writer; regular files do not heed it. */
-int file_open_read(int dirfd, const char *name, int *fd)
+static int open_regular(int dirfd, const char *name, int flags, int *fd)
 {
 	struct stat st;
-	int err = open_at(dirfd, name, O_RDONLY | O_NONBLOCK, 0, fd);
+	int err = open_at(dirfd, name, flags | O_NONBLOCK, 0, fd);
 
 	if (err)
 		return err;
@@ -47,6 +47,16 @@ int file_open_read(int dirfd, const char *name, int *fd)
 	if (err)
 		fd_close(fd);
 	return err;
+}
+
+int file_open_read(int dirfd, const char *name, int *fd)
+{
+	return open_regular(dirfd, name, O_RDONLY, fd);
+}
+
+int file_open_edit(int dirfd, const char *name, int *fd)
+{
+	return open_regular(dirfd, name, O_RDWR, fd);
 }
 
 int file_create(int dirfd, const char *name, mode_t mode, int *fd)

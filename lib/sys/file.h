@@ -19,6 +19,8 @@
 MUST_CHECK int file_open_dir(int dirfd, const char *name, int *fd);
 /* Opens a regular file for reading; refuses anything else (FIFO, device, directory) with ERR_INVALID. */
 MUST_CHECK int file_open_read(int dirfd, const char *name, int *fd);
+/* The same for reading and writing. */
+MUST_CHECK int file_open_edit(int dirfd, const char *name, int *fd);
 /* Creates (O_CREAT|O_EXCL) for reading and writing. */
 MUST_CHECK int file_create(int dirfd, const char *name, mode_t mode, int *fd);
 /* Makes a directory, and says ERR_OK when it exists already as a directory. */
