@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: ISC
+dist_noinst_SCRIPTS += bench/run
+EXTRA_DIST += bench/peers
 noinst_PROGRAMS += bench/smtp_load
 bench_smtp_load_SOURCES = bench/smtp_load.c
 noinst_PROGRAMS += bench/journal_bench
