@@ -648,7 +648,7 @@ def _one(label, test, s):
 
 
 def main(namespace, fixture=None, **options):
-    """Runs the test_* functions of a file in their order on one suite, which `options` describe (or fixture() makes; None: no suite)."""
+    """Runs the test_* functions of a file in their order on one suite, which `options` describe; fixture: a class of suites, or False for none."""
     signal.signal(signal.SIGTERM, _stop)
     name = "system/" + os.path.basename(sys.argv[0])[:-len("_test.py")]
     wanted = sys.argv[1:]
@@ -656,7 +656,7 @@ def main(namespace, fixture=None, **options):
     good, s = True, None
     try:
         if fixture is not False:
-            s = Suite(**options)
+            s = (fixture or Suite)(**options)
             try:
                 s.begin()
             except Exception:
