@@ -152,7 +152,5 @@ int session_main(int argc, char **argv, const struct session_hooks *hooks)
 	log_flush();
 	buf_fini(&d->state->link.in);
 	conf_free((struct conf *)d->conf);
-	free(d->state);
-	free(d);
 	return err == ERR_OK ? 0 : 1;
 }
