@@ -184,11 +184,11 @@ static int copy_once(struct backend *from, struct backend *to, bool share)
 int journal_copy(int from, int to, bool share)
 {
 	struct backend *a, *b;
-	int r = backend_file_open(from, false, false, false, MODE, NULL, &a);
+	int r = backend_file_open(from, false, false, MODE, NULL, &a);
 
 	if (r != ERR_OK)
 		return r;
-	r = backend_file_open(to, true, false, false, MODE, NULL, &b);
+	r = backend_file_open(to, true, false, MODE, NULL, &b);
 	if (r == ERR_OK) {
 		r = ERR_NOT_FOUND;
 		for (int i = 0; i < TRIES && r == ERR_NOT_FOUND; i++)
