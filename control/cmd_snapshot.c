@@ -55,9 +55,10 @@ static int own_one(const char *name, void *arg)
 	return ERR_OK;
 }
 
-/* ERR_NOT_FOUND: there is no such stream (yet). */
+/* ERR_NOT_FOUND: there is no such stream (yet). An incoming stream is copied: who delivers takes no file that has a second name. */
 static int copy_stream(int from, int to, const char *name)
 {
+	bool share = strcmp(name, "incoming") != 0;
 	struct own own;
 	int in, err = file_open_dir(from, name, &in);
 
@@ -65,7 +66,7 @@ static int copy_stream(int from, int to, const char *name)
 		return err;
 	err = tree_make_like(in, to, name, &own.dir);
 	if (err == ERR_OK) {
-		err = journal_copy(in, own.dir, true);
+		err = journal_copy(in, own.dir, share);
 		if (err == ERR_OK && fstatat(in, "lock", &own.like, AT_SYMLINK_NOFOLLOW) == 0)
 			err = file_list(own.dir, own_one, &own);
 		fd_close(&own.dir);

@@ -21,6 +21,10 @@ include tests/unit/imapd/local.mk
 include tests/unit/pop3d/local.mk
 include tests/unit/auth/local.mk
 include tests/unit/daemon/local.mk
+# The power cut of the whole suite, in its long form; on the build that ./quickstart makes.
+check-faults-powercut:
+	POSTRIDER_IMAGES=100 python3 $(top_srcdir)/tests/system/powercut_test.py
+check-faults: check-faults-powercut
 endif
 include tests/fuzz/local.mk
 dist_noinst_SCRIPTS += tests/run build-aux/check-layers build-aux/check-standards
