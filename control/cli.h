@@ -40,6 +40,7 @@ enum {
 	OPT_NO_PASSWORD = 1 << 7,
 	OPT_USERS = 1 << 8,
 	OPT_ACCOUNT = 1 << 9,
+	OPT_FORMAT = 1 << 10,
 };
 
 struct cli {
@@ -48,6 +49,7 @@ struct cli {
 	struct conf *conf;   /* read before the command runs, unless its row says no_conf */
 	unsigned options;
 	const char *account; /* of --account, or NULL */
+	const char *format;  /* of --format, or NULL */
 	char **args;
 	int nargs;
 };

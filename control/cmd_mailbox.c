@@ -142,6 +142,12 @@ static int open_target(const char *path, bool make, uint32_t uid, int *fd)
 	return err == ERR_OK ? EXIT_OK : cli_fail(EXIT_DATA, "%s: %s", path, err_text(err));
 }
 
+static bool is_file(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 static int mailbox_tool(struct cli *c, tool_fn *fn, bool make)
 {
 	uint32_t uid = 0;
@@ -150,10 +156,12 @@ static int mailbox_tool(struct cli *c, tool_fn *fn, bool make)
 	int code = path ? find_owner(c->args[0], &uid, &home) : cli_find_account(c, c->args[0], &uid);
 	if (!code && !path)
 		code = open_home(c, c->args[0], uid, &home);
-	if (!code && c->nargs > 1)
+	if (!code && fn == tool_import_mbox && file_open_read(AT_FDCWD, c->args[1], &dirfd) != ERR_OK)
+		code = cli_fail(EXIT_DATA, "%s: cannot be read", c->args[1]);
+	else if (!code && fn != tool_import_mbox && c->nargs > 1)
 		code = open_target(c->args[1], make, uid, &dirfd);
-	if (!code)
-		code = become(uid, home, dirfd, fn == tool_import);
+	if (!code) /* an open file needs no more rights */
+		code = become(uid, home, fn == tool_import_mbox ? -1 : dirfd, fn == tool_import);
 	if (!code)
 		code = run(c, home, dirfd, fn);
 	fd_close(&home);
@@ -163,5 +171,12 @@ static int mailbox_tool(struct cli *c, tool_fn *fn, bool make)
 
 int cmd_mailbox_check(struct cli *c) { return mailbox_tool(c, check, false); }
 int cmd_mailbox_compact(struct cli *c) { return mailbox_tool(c, compact, false); }
-int cmd_mailbox_export(struct cli *c) { return mailbox_tool(c, tool_export, true); }
-int cmd_mailbox_import(struct cli *c) { return mailbox_tool(c, tool_import, false); }
+
+int cmd_mailbox_export(struct cli *c)
+{
+	if (c->format && strcmp(c->format, "maildir") != 0 && strcmp(c->format, "mbox") != 0)
+		return cli_fail(EXIT_USAGE, "--format %s: there are maildir and mbox", c->format);
+	return mailbox_tool(c, c->format && strcmp(c->format, "mbox") == 0 ? tool_export_mbox : tool_export, true);
+}
+
+int cmd_mailbox_import(struct cli *c) { return mailbox_tool(c, is_file(c->args[1]) ? tool_import_mbox : tool_import, false); }

@@ -37,8 +37,8 @@ const struct command commands[] = {
 	{ "queue", "delete", "PATTERN", 1, 1, 0, false, "deletes messages; nobody is told", cmd_queue_delete },
 	{ "mailbox", "check", "ADDRESS|HOME", 1, 1, 0, false, "reads all that is stored of an account's mail, and says what is damaged", cmd_mailbox_check },
 	{ "mailbox", "compact", "ADDRESS", 1, 1, 0, false, "gives the room of deleted mail back at once", cmd_mailbox_compact },
-	{ "mailbox", "export", "ADDRESS DIRECTORY", 2, 2, 0, false, "writes an account's mail into a Maildir", cmd_mailbox_export },
-	{ "mailbox", "import", "ADDRESS DIRECTORY", 2, 2, 0, false, "adds the mail of a Maildir to an account's", cmd_mailbox_import },
+	{ "mailbox", "export", "ADDRESS DIRECTORY", 2, 2, OPT_FORMAT, false, "writes an account's mail into a Maildir, or mbox files", cmd_mailbox_export },
+	{ "mailbox", "import", "ADDRESS DIRECTORY|FILE", 2, 2, 0, false, "adds the mail of a Maildir, or of mbox files, to an account's", cmd_mailbox_import },
 	{ "snapshot", NULL, "DIRECTORY", 1, 1, OPT_ACCOUNT, false, "copies the tables, the queue and the mail of a running suite", cmd_snapshot },
 	{ "restore", NULL, "DIRECTORY", 1, 1, OPT_ACCOUNT, false, "puts a snapshot in the place of what a stopped suite has", cmd_restore },
 	{ "journal", "dump", "DIRECTORY", 1, 1, 0, true, "prints every frame of a journal, and what is damaged", cmd_journal_dump },
@@ -59,6 +59,7 @@ static const struct {
 	{ "--no-password", OPT_NO_PASSWORD, "an account that nobody can log in to" },
 	{ "--batch", OPT_BATCH, "read lines of `address password` from standard input" },
 	{ "--account", OPT_ACCOUNT, "only the mail of the account that is named next" },
+	{ "--format", OPT_FORMAT, "maildir (the default) or mbox, which is named next" },
 	{ "--users", OPT_USERS, "only the names of the system users, without their prefix" },
 };
 #define OPTIONS (sizeof(options) / sizeof(options[0]))
@@ -134,7 +135,9 @@ static const char **value_of(struct line *l, const char *arg)
 		return &l->cli.file;
 	if (strcmp(arg, "-l") == 0)
 		return &l->cli.libexec;
-	return strcmp(arg, "--account") == 0 ? &l->cli.account : NULL;
+	if (strcmp(arg, "--account") == 0)
+		return &l->cli.account;
+	return strcmp(arg, "--format") == 0 ? &l->cli.format : NULL;
 }
 
 /* One word of the command line; a word that no option is becomes the noun, its verb, or an argument. */

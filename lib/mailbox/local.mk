@@ -12,6 +12,7 @@ libmailbox_a_SOURCES = \
 	lib/mailbox/incoming.c lib/mailbox/incoming.h \
 	lib/mailbox/mailbox.h \
 	lib/mailbox/maildir.c lib/mailbox/maildir.h \
+	lib/mailbox/mbox.c \
 	lib/mailbox/names.c \
 	lib/mailbox/read.c \
 	lib/mailbox/records.c lib/mailbox/records.h \
@@ -20,6 +21,7 @@ libmailbox_a_SOURCES = \
 	lib/mailbox/summary.c lib/mailbox/summary.h \
 	lib/mailbox/summaries.c \
 	lib/mailbox/tidy.c \
+	lib/mailbox/transfer.c lib/mailbox/transfer.h \
 	lib/mailbox/uidset.c lib/mailbox/uidset.h \
 	lib/mailbox/varint.h \
 	lib/mailbox/view.c lib/mailbox/viewing.h

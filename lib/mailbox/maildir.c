@@ -11,13 +11,11 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "mailbox/store.h"
+#include "mailbox/transfer.h"
 #include "proto/imap_name.h"
 #include "sys/file.h"
 
-/* Messages between two reports, and in one append. */
-#define STEP 200
 #define NAME_MAX_OCTETS 255
-#define KEYWORD_LETTERS 26
 #define KEYWORDS_FILE "dovecot-keywords"
 
 static const struct {
@@ -60,70 +58,8 @@ bool maildir_mailbox(struct buf *out, struct view folder)
 	return ok;
 }
 
-/* ---- what all three share ---- */
-static void bad(const struct tool_report *report, struct tool_result *r, const char *what, int err)
-{
-	r->bad++;
-	if (report && report->bad)
-		report->bad(report->arg, what, err);
-}
-
-static void count(const struct tool_report *report, struct tool_result *r, uint64_t octets)
-{
-	r->octets += octets;
-	if (++r->messages % STEP == 0 && report && report->progress)
-		report->progress(report->arg, r);
-}
-
-struct walk {
-	struct store *s;
-	struct mailbox_view *view;
-	const char *mailbox;
-	const struct tool_report *report;
-	struct tool_result *r;
-	int cur; /* export: the folder's directory of that name */
-	struct buf text;
-};
-
-typedef int message_fn(struct walk *w, const struct message_info *i, struct view content);
-
-static int each_message(struct walk *w, message_fn *fn)
-{
-	struct message_info i;
-	struct view content;
-	char what[MAILBOX_NAME_MAX + 32];
-	int err = ERR_OK;
-	for (uint32_t seq = 1; seq <= mailbox_view_count(w->view) && err == ERR_OK; seq++) {
-		if (mailbox_view_info(w->view, seq, &i) != ERR_OK)
-			continue;
-		int damage = store_read(w->s, &i, &content);
-		if (damage == ERR_OK) {
-			err = fn(w, &i, content);
-			count(w->report, w->r, i.size);
-		} else {
-			snprintf(what, sizeof what, "%s UID %u", w->mailbox, i.uid);
-			bad(w->report, w->r, what, damage);
-		}
-	}
-	return err;
-}
-
-static int each_mailbox(struct walk *w, int (*fn)(struct walk *w))
-{
-	int err = ERR_OK;
-	for (size_t i = 0; i < store_mailbox_count(w->s) && err == ERR_OK; i++) {
-		w->mailbox = mailbox_name(store_mailbox_at(w->s, i));
-		err = mailbox_view_open(w->s, view_of(w->mailbox), true, &w->view);
-		if (err == ERR_OK)
-			err = fn(w);
-		mailbox_view_close(w->view);
-		w->view = NULL;
-	}
-	return err;
-}
-
 /* ---- check ---- */
-static int check_message(struct walk *w, const struct message_info *i, struct view content)
+static int check_message(struct transfer_walk *w, const struct message_info *i, struct view content)
 {
 	(void)w;
 	(void)i;
@@ -131,11 +67,11 @@ static int check_message(struct walk *w, const struct message_info *i, struct vi
 	return ERR_OK;
 }
 
-static int check_mailbox(struct walk *w)
+static int check_mailbox(struct transfer_walk *w)
 {
 	struct mailbox_status st;
 	mailbox_status(mailbox_view_mailbox(w->view), &st);
-	int err = each_message(w, check_message);
+	int err = transfer_each_message(w, check_message);
 	if (w->report && w->report->mailbox)
 		w->report->mailbox(w->report->arg, w->mailbox, st.messages, st.size);
 	return err;
@@ -152,7 +88,7 @@ static void stream_damaged(void *arg, uint64_t from, uint64_t to)
 	const struct stream_check *c = arg;
 	char what[80];
 	snprintf(what, sizeof what, "%s, positions %llu to %llu", c->name, (unsigned long long)from, (unsigned long long)to);
-	bad(c->report, c->r, what, ERR_DAMAGED);
+	transfer_bad(c->report, c->r, what, ERR_DAMAGED);
 }
 
 static int pass_over(void *arg, const struct journal_record *r)
@@ -175,12 +111,12 @@ static int check_stream(struct journal *j, struct stream_check *c)
 
 int tool_check(struct store *s, const struct tool_report *report, struct tool_result *r)
 {
-	struct walk w = { .s = s, .report = report, .r = r };
+	struct transfer_walk w = { .s = s, .report = report, .r = r };
 	*r = (struct tool_result){ 0 };
 	int err = check_stream(s->journal, &(struct stream_check){ report, r, "journal" });
 	if (err == ERR_OK)
 		err = check_stream(s->incoming, &(struct stream_check){ report, r, "incoming" });
-	return err == ERR_OK ? each_mailbox(&w, check_mailbox) : err;
+	return err == ERR_OK ? transfer_each_mailbox(&w, check_mailbox) : err;
 }
 
 /* ---- compact ---- */
@@ -205,13 +141,6 @@ int tool_compact(struct store *s, const struct tool_report *report, struct tool_
 }
 
 /* ---- export ---- */
-static void put_lf(struct buf *b, struct view v)
-{
-	for (size_t i = 0; i < v.n; i++)
-		if (v.p[i] != '\r' || i + 1 == v.n || v.p[i + 1] != '\n')
-			buf_addc(b, v.p[i]);
-}
-
 static void put_file_name(struct buf *b, const struct mailbox_view *v, const struct message_info *i)
 {
 	struct mailbox_status st;
@@ -225,7 +154,7 @@ static void put_file_name(struct buf *b, const struct mailbox_view *v, const str
 			buf_addc(b, (char)('a' + k));
 }
 
-static int write_message(struct walk *w, const struct message_info *i, struct view content)
+static int write_message(struct transfer_walk *w, const struct message_info *i, struct view content)
 {
 	struct timespec times[2] = { { .tv_sec = i->date }, { .tv_sec = i->date } };
 	struct buf name;
@@ -233,7 +162,7 @@ static int write_message(struct walk *w, const struct message_info *i, struct vi
 	buf_init(&name, NAME_MAX_OCTETS);
 	put_file_name(&name, w->view, i);
 	buf_reset(&w->text);
-	put_lf(&w->text, content);
+	transfer_put_lf(&w->text, content);
 	int err = file_create(w->cur, buf_str(&name), 0600, &fd);
 	buf_fini(&name);
 	if (err != ERR_OK)
@@ -278,7 +207,7 @@ static int write_keywords(const struct store *s, int folder)
 	return err;
 }
 
-static int export_mailbox(struct walk *w)
+static int export_mailbox(struct transfer_walk *w)
 {
 	struct buf name;
 	int folder, root = w->cur, err;
@@ -287,11 +216,11 @@ static int export_mailbox(struct walk *w)
 	err = buf_ok(&name) ? make_folder(root, buf_str(&name), &folder, &w->cur) : ERR_TOO_BIG;
 	buf_fini(&name);
 	if (err == ERR_TOO_BIG)
-		bad(w->report, w->r, w->mailbox, err); /* the file system has no such long names: the others go on */
+		transfer_bad(w->report, w->r, w->mailbox, err); /* the file system has no such long names: the others go on */
 	if (err == ERR_OK) {
 		err = write_keywords(w->s, folder);
 		if (err == ERR_OK)
-			err = each_message(w, write_message);
+			err = transfer_each_message(w, write_message);
 		fd_close(&w->cur);
 		fd_close(&folder);
 	}
@@ -301,10 +230,10 @@ static int export_mailbox(struct walk *w)
 
 int tool_export(struct store *s, int dirfd, const struct tool_report *report, struct tool_result *r)
 {
-	struct walk w = { .s = s, .report = report, .r = r, .cur = dirfd };
+	struct transfer_walk w = { .s = s, .report = report, .r = r, .cur = dirfd };
 	*r = (struct tool_result){ 0 };
 	buf_init(&w.text, STORE_APPEND_MAX);
-	int err = each_mailbox(&w, export_mailbox);
+	int err = transfer_each_mailbox(&w, export_mailbox);
 	buf_fini(&w.text);
 	if (err == ERR_OK && syncfs(dirfd) != 0)
 		err = ERR_IO;
@@ -347,18 +276,7 @@ static void names_free(struct names *l)
 	free(l->v);
 }
 
-struct import {
-	struct store *s;
-	const struct tool_report *report;
-	struct tool_result *r;
-	struct view mailbox;
-	int bits[KEYWORD_LETTERS]; /* letter → the account's keyword, or -1 */
-	struct store_append *append;
-	unsigned pending;
-	struct buf raw, text;
-};
-
-static void read_keywords(struct import *im, int folder)
+static void read_keywords(struct transfer *im, int folder)
 {
 	struct buf b;
 	struct view rest, line, number;
@@ -375,7 +293,7 @@ static void read_keywords(struct import *im, int folder)
 	buf_fini(&b);
 }
 
-static struct mail_flags flags_of_name(const struct import *im, struct view name)
+static struct mail_flags flags_of_name(const struct transfer *im, struct view name)
 {
 	struct mail_flags f = { 0 };
 	size_t at = view_search(name, VIEW(":2,"));
@@ -389,40 +307,7 @@ static struct mail_flags flags_of_name(const struct import *im, struct view name
 	return f;
 }
 
-static void put_crlf(struct buf *b, struct view v)
-{
-	for (size_t i = 0; i < v.n; i++) {
-		if (v.p[i] == '\n' && (i == 0 || v.p[i - 1] != '\r'))
-			buf_addc(b, '\r');
-		buf_addc(b, v.p[i]);
-	}
-}
-
-static int commit(struct import *im)
-{
-	struct store_append_result done;
-	int err = im->append ? store_append_commit(im->append, &done) : ERR_OK;
-	im->append = NULL;
-	im->pending = 0;
-	return err;
-}
-
-static int append_text(struct import *im, int64_t date, struct mail_flags flags)
-{
-	int err = im->append ? ERR_OK : store_append_new(im->s, im->mailbox, &im->append);
-	if (err == ERR_OK)
-		err = store_append_begin(im->append, buf_len(&im->text), date, flags);
-	if (err == ERR_LIMIT && im->pending) { /* the group is full */
-		err = commit(im);
-		return err == ERR_OK ? append_text(im, date, flags) : err;
-	}
-	if (err == ERR_OK)
-		err = store_append_write(im->append, buf_view(&im->text));
-	im->pending += err == ERR_OK;
-	return err;
-}
-
-static int read_file(struct import *im, int dirfd, const char *name, int64_t *date)
+static int read_file(struct transfer *im, int dirfd, const char *name, int64_t *date)
 {
 	struct stat st;
 	int fd, err = file_open_read(dirfd, name, &fd);
@@ -436,25 +321,25 @@ static int read_file(struct import *im, int dirfd, const char *name, int64_t *da
 	if (err == ERR_OK)
 		err = file_slurp(dirfd, name, &im->raw);
 	buf_reset(&im->text);
-	put_crlf(&im->text, buf_view(&im->raw));
+	transfer_put_crlf(&im->text, buf_view(&im->raw));
 	return err == ERR_OK && !buf_ok(&im->text) ? ERR_TOO_BIG : err;
 }
 
 /* A file that cannot be read is told and passed over; a store that cannot be written ends it. */
-static int import_file(struct import *im, int dirfd, const char *name)
+static int import_file(struct transfer *im, int dirfd, const char *name)
 {
 	int64_t date = 0;
 	int err = read_file(im, dirfd, name, &date);
 	if (err == ERR_OK)
-		err = append_text(im, date, flags_of_name(im, view_of(name)));
+		err = transfer_append(im, date, flags_of_name(im, view_of(name)));
 	if (err == ERR_OK)
-		count(im->report, im->r, buf_len(&im->text));
+		transfer_count(im->report, im->r, buf_len(&im->text));
 	else if (err != ERR_FULL && err != ERR_IO)
-		bad(im->report, im->r, name, err);
+		transfer_bad(im->report, im->r, name, err);
 	return err == ERR_FULL || err == ERR_IO ? err : ERR_OK;
 }
 
-static int import_files(struct import *im, int folder, const char *part)
+static int import_files(struct transfer *im, int folder, const char *part)
 {
 	struct names l;
 	int dirfd, err = file_open_dir(folder, part, &dirfd);
@@ -469,7 +354,13 @@ static int import_files(struct import *im, int folder, const char *part)
 	return err;
 }
 
-static int import_folder(struct import *im, int dirfd, const char *name)
+static int make_mailbox(struct transfer *im)
+{
+	int err = store_create(im->s, im->mailbox, 0);
+	return err == ERR_EXISTS ? ERR_OK : err == ERR_OK ? store_subscribe(im->s, im->mailbox, true) : err;
+}
+
+static int import_folder(struct transfer *im, int dirfd, const char *name)
 {
 	struct buf mailbox;
 	int folder, err = file_open_dir(dirfd, name, &folder);
@@ -481,25 +372,72 @@ static int import_folder(struct import *im, int dirfd, const char *name)
 	if (buf_len(&mailbox) || maildir_mailbox(&mailbox, view_of(name))) {
 		im->mailbox = buf_view(&mailbox);
 		read_keywords(im, folder);
-		err = store_create(im->s, im->mailbox, 0);
-		err = err == ERR_EXISTS ? ERR_OK : err == ERR_OK ? store_subscribe(im->s, im->mailbox, true) : err;
+		err = make_mailbox(im);
 		if (err == ERR_OK)
 			err = import_files(im, folder, "cur");
 		if (err == ERR_OK)
 			err = import_files(im, folder, "new");
 		if (err == ERR_OK)
-			err = commit(im);
+			err = transfer_commit(im);
 	} else {
-		bad(im->report, im->r, name, ERR_INVALID);
+		transfer_bad(im->report, im->r, name, ERR_INVALID);
 	}
 	buf_fini(&mailbox);
 	fd_close(&folder);
 	return err;
 }
 
+/* A directory of files NAME.mbox, as tool_export_mbox makes it. */
+static int import_mbox_of(struct transfer *im, int dirfd, const char *name)
+{
+	struct view v = view_of(name);
+	struct buf folder, mailbox;
+	int fd, err = ERR_OK;
+	if (!view_ends(v, VIEW(".mbox")))
+		return ERR_OK;
+	buf_init(&folder, NAME_MAX_OCTETS + 1);
+	buf_init(&mailbox, MAILBOX_NAME_MAX);
+	v = view_head(v, v.n - 5);
+	buf_addc(&folder, '.');
+	buf_addv(&folder, v);
+	if (view_ieqs(v, "INBOX"))
+		buf_adds(&mailbox, "INBOX");
+	if (!buf_len(&mailbox) && !maildir_mailbox(&mailbox, buf_view(&folder))) {
+		transfer_bad(im->report, im->r, name, ERR_INVALID);
+	} else if ((err = file_open_read(dirfd, name, &fd)) == ERR_OK) {
+		im->mailbox = buf_view(&mailbox);
+		err = make_mailbox(im);
+		if (err == ERR_OK)
+			err = mbox_import(im, fd);
+		if (err == ERR_OK)
+			err = transfer_commit(im);
+		fd_close(&fd);
+	}
+	if (err == ERR_INVALID)
+		transfer_bad(im->report, im->r, name, err);
+	buf_fini(&folder);
+	buf_fini(&mailbox);
+	return err == ERR_INVALID ? ERR_OK : err;
+}
+
+int tool_import_mbox(struct store *s, int fd, const struct tool_report *report, struct tool_result *r)
+{
+	struct transfer im = { .s = s, .report = report, .r = r, .mailbox = VIEW("INBOX") };
+	*r = (struct tool_result){ 0 };
+	buf_init(&im.raw, STORE_APPEND_MAX);
+	buf_init(&im.text, STORE_APPEND_MAX);
+	int err = mbox_import(&im, fd);
+	if (err == ERR_OK)
+		err = transfer_commit(&im);
+	store_append_abort(im.append);
+	buf_fini(&im.raw);
+	buf_fini(&im.text);
+	return err == ERR_OK ? store_flush_now(s) : err;
+}
+
 int tool_import(struct store *s, int dirfd, const struct tool_report *report, struct tool_result *r)
 {
-	struct import im = { .s = s, .report = report, .r = r };
+	struct transfer im = { .s = s, .report = report, .r = r };
 	struct names l;
 	*r = (struct tool_result){ 0 };
 	buf_init(&im.raw, STORE_APPEND_MAX);
@@ -508,8 +446,7 @@ int tool_import(struct store *s, int dirfd, const struct tool_report *report, st
 	if (err == ERR_OK)
 		err = import_folder(&im, dirfd, ".");
 	for (size_t i = 0; i < l.n && err == ERR_OK; i++)
-		if (l.v[i][0] == '.')
-			err = import_folder(&im, dirfd, l.v[i]);
+		err = l.v[i][0] == '.' ? import_folder(&im, dirfd, l.v[i]) : import_mbox_of(&im, dirfd, l.v[i]);
 	store_append_abort(im.append);
 	names_free(&l);
 	buf_fini(&im.raw);

@@ -29,7 +29,14 @@ MUST_CHECK int tool_check(struct store *s, const struct tool_report *report, str
 MUST_CHECK int tool_compact(struct store *s, const struct tool_report *report, struct tool_result *r);
 /* Writes all mailboxes into the directory, which is empty or a Maildir already. What it wrote is on stable storage afterwards. */
 MUST_CHECK int tool_export(struct store *s, int dirfd, const struct tool_report *report, struct tool_result *r);
-/* Adds what the Maildir holds to the mailboxes of the same names, which are made and subscribed where they are new. Durable afterwards. */
+/*
+ * The same as files NAME.mbox (names as of folders, without the first dot): "mboxrd", where a line of '>'s and "From " gets one more '>', flags in Status, X-Status and
+ * X-Keywords, the internal date in the From_ line (UTC). Such fields that the message had itself are left out.
+ */
+MUST_CHECK int tool_export_mbox(struct store *s, int dirfd, const struct tool_report *report, struct tool_result *r);
+/* Adds an mbox file to INBOX. Durable afterwards. */
+MUST_CHECK int tool_import_mbox(struct store *s, int fd, const struct tool_report *report, struct tool_result *r);
+/* Adds what the Maildir, or the files NAME.mbox of the directory, hold to the mailboxes of the same names, which are made and subscribed where they are new. Durable afterwards. */
 MUST_CHECK int tool_import(struct store *s, int dirfd, const struct tool_report *report, struct tool_result *r);
 
 /* A mailbox's name as a folder's (".Sent", ".a.b"; empty for INBOX), and back (false: not a folder's name). */

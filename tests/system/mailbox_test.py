@@ -51,6 +51,34 @@ def test_export_and_import(s):
         s.postrider("mailbox", "export", s.name(1), s.base, code=65)  # somebody else's directory
 
 
+def test_mbox_and_back(s):
+    target, tricky = s.base + "/mbox", b"Status: mine\r\nSubject: from\r\n\r\nFrom here\r\n>From there\r\n\r\nFrom nobody Sun Nov 22 10:00:00 2026\r\nend\r\n\r\n"
+    c = s.imap(1)
+    same(c.append("Sent", r"(\Answered \Deleted work)", '"03-Feb-2020 03:04:05 +0000"', tricky)[0], "OK")
+    c.logout()
+    s.postrider("mailbox", "export", s.name(1), target, "--format", "mbox")
+    same(sorted(f for f in os.listdir(target) if os.path.getsize(target + "/" + f)), ["INBOX.mbox", "Sent.mbox", "deep.er&AC4-dot.mbox"])
+    with open(target + "/Sent.mbox", "rb") as f:
+        text = f.read()
+    assert text.startswith(b"From MAILER-DAEMON Mon Feb  3 03:04:05 2020\nStatus: O\nX-Status: AD\nX-Keywords: work\nSubject: from\n\n>From here\n>>From there\n\n>From nobody"), text
+    s.imap(3).logout()
+    same(json.loads(s.postrider("--json", "mailbox", "import", s.name(3), target))["messages"], 4)
+    wanted = state(s, 1)
+    flags, date, body = wanted["Sent"][0]
+    wanted["Sent"] = [(flags, date, body.replace(b"Status: mine\r\n", b""))]
+    same(state(s, 3), wanted)
+    same(json.loads(s.postrider("--json", "mailbox", "import", s.name(3), target + "/INBOX.mbox"))["messages"], 2)
+    same(len(state(s, 3)["INBOX"]), 4)
+    s.postrider("mailbox", "import", s.name(3), "/etc/passwd", code=75)
+    s.postrider("mailbox", "export", s.name(1), s.base + "/other", "--format", "tar", code=64)
+    c = s.imap(3)
+    for box in ("INBOX", "Sent", '"deep/er.dot"'):
+        c.select(box)
+        c.store("1:*", "+FLAGS.SILENT", r"(\Deleted)")
+        c.expunge()
+    c.logout()
+
+
 def octets_of(path):
     return sum(os.stat(f).st_blocks * 512 for f in glob.glob(path + "/*/*") if os.path.isfile(f))
 

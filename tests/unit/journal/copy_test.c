@@ -14,7 +14,7 @@
 #include "journal/journal.h"
 #include "tests/unit/journal/help.h"
 
-enum { COPIES = 60, KEPT = 1, DEAD = 2 };
+enum { COPIES = 30, KEPT = 1, DEAD = 2 };
 
 static void copies_to_the_mark(void **state)
 {
