@@ -3,6 +3,7 @@
 # what is for systemd.
 DIST_BUILT = dist/systemd/postrider.service dist/logrotate.d/postrider
 EXTRA_DIST += dist/systemd/postrider.service.in dist/logrotate.d/postrider.in
+EXTRA_DIST += dist/debian/changelog dist/debian/control dist/debian/copyright dist/debian/rules dist/debian/source/format
 CLEANFILES += $(DIST_BUILT)
 $(DIST_BUILT): Makefile
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed -e 's|@sbindir[@]|$(sbindir)|g' -e 's|@sysconfdir[@]|$(sysconfdir)|g' $(srcdir)/$@.in >$@.tmp && mv $@.tmp $@
