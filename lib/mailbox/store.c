@@ -80,7 +80,9 @@ int store_reload(struct store *s)
 		log_warn("mailbox_hint_stale", LU("position", hint));
 		state_reset(s);
 	}
-	return replay(s, journal_start(s->journal), true);
+	int err = replay(s, journal_start(s->journal), true);
+	s->hint_lost = s->checkpoint != STORE_NO_CHECKPOINT;
+	return err;
 }
 
 /* False after another process' failed flush took with it what this one had applied already. */
@@ -144,6 +146,7 @@ int store_commit(struct store *s, store_build_fn *build, void *request)
 void store_hint_write(struct store *s)
 {
 	struct buf b;
+	s->hint_lost = false;
 	buf_init(&b, 32);
 	buf_addu(&b, s->checkpoint);
 	if (file_mkdir(s->home, HINT_DIR, 0700) != ERR_OK || file_replace(s->home, HINT_NAME, buf_view(&b), 0600) != ERR_OK)

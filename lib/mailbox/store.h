@@ -27,6 +27,7 @@ struct store {
 	uint64_t last;              /* the position of the record that was applied last */
 	uint64_t checkpoint;        /* where the last one begins, or STORE_NO_CHECKPOINT */
 	uint64_t checkpoint_octets; /* its length */
+	bool hint_lost;             /* there is a checkpoint, and no hint told so */
 	uint64_t since;             /* octets that were appended behind it */
 	uint64_t message_max, tidy_least, incoming_least;
 	struct batch batch;

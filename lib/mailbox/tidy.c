@@ -211,6 +211,8 @@ int store_tidy(struct store *s, bool *more)
 	store_summary_tidy(s);
 	if (err == ERR_OK && checkpoint_due(s))
 		err = write_checkpoint(s);
+	else if (err == ERR_OK && s->hint_lost)
+		store_hint_write(s);
 	if (err == ERR_OK && (s->live || compaction_due(s)))
 		return tidy_journal(s, more);
 	if (err == ERR_OK && s->incoming)

@@ -59,3 +59,7 @@ tests_fuzz_smtp_reply_LDADD = libsmtpclient.a $(L_PROTO)
 check_PROGRAMS += tests/fuzz/ipc
 tests_fuzz_ipc_SOURCES = tests/fuzz/ipc.c tests/fuzz/run.c
 tests_fuzz_ipc_LDADD = $(L_IPC)
+
+check_PROGRAMS += tests/fuzz/summary
+tests_fuzz_summary_SOURCES = tests/fuzz/summary.c tests/fuzz/run.c
+tests_fuzz_summary_LDADD = $(L_MAILBOX)
