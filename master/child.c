@@ -69,6 +69,23 @@ static void own_descriptor(int fd, int as)
 		(void)fcntl(fd, F_SETFD, 0);
 }
 
+/* Of the environment in which master was started nothing reaches its children: libraries listen to it. */
+static char **environment(char *out[8])
+{
+	static char path[] = "PATH=/usr/bin:/bin", zone[] = "TZ=UTC0", locale[] = "LC_ALL=C";
+	size_t n = 0;
+	out[n++] = path;
+	out[n++] = zone;
+	out[n++] = locale;
+#ifdef SANITIZERS
+	for (char **e = environ; *e != NULL && n < 7; e++)
+		if (strstr(*e, "SAN_OPTIONS=") != NULL)
+			out[n++] = *e;
+#endif
+	out[n] = NULL;
+	return out;
+}
+
 __attribute__((noreturn)) static void become_child(const struct child *c, int link)
 {
 	char path[4096];
@@ -84,7 +101,8 @@ __attribute__((noreturn)) static void become_child(const struct child *c, int li
 	char name[64];
 	snprintf(name, sizeof name, "%s", c->row->name);
 	char *argv[] = { path, name, NULL };
-	execv(path, argv);
+	char *env[8];
+	execve(path, argv, environment(env));
 	fprintf(stderr, "postrider: cannot execute %s: %s\n", path, strerror(errno));
 	_exit(127);
 }

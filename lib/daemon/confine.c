@@ -5,6 +5,8 @@
 
 #include "log/log.h"
 
+#define FILES_MAX (1u << 20) /* or the hard limit: the soft one is often 1024, for programs that use select(2) */
+
 int confine_user(const struct process_row *row, uint32_t uid, uint32_t gid)
 {
 	int err = uid == CONFINE_SAME ? ERR_OK : priv_become(uid, gid, NULL, 0, row->caps);
@@ -30,7 +32,7 @@ int confine_process(const struct process_row *row, const struct priv_path *paths
 	const char *what = "limits";
 	int err = priv_no_new_privs(true);
 	if (err == ERR_OK)
-		err = priv_limits(row->files, 0, 0);
+		err = priv_limits(row->files != 0 ? row->files : FILES_MAX, 0, 0);
 	if (err == ERR_OK) {
 		what = "landlock";
 		err = landlock(row, paths, n);

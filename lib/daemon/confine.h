@@ -8,6 +8,8 @@
 #include "sys/priv.h"
 
 #define CONFINE_SAME 0xffffffffu /* no uid to change to */
+/* Processes and threads of one user, where it has one of its own: what is captured shall not take the host's last process number. */
+#define CONFINE_PROCESSES 256
 
 /* Becomes uid:gid with the row's capabilities. */
 MUST_CHECK int confine_user(const struct process_row *row, uint32_t uid, uint32_t gid);

@@ -376,7 +376,11 @@ static int confine(struct daemon *d)
 	struct priv_path paths[DAEMON_DIRS];
 	for (size_t i = 0; i < s->ndirs; i++)
 		paths[i] = (struct priv_path){ .fd = s->dirs[i].fd, .rights = s->dirs[i].rights };
-	int err = confine_process(s->row, paths, s->ndirs, NULL);
+	/* host's forks count as host's until they are an account's. */
+	bool forks = s->uid == CONFINE_SAME || (s->row->sys & PRIV_SYS_FORK);
+	int err = priv_limits(0, 0, forks ? 0 : CONFINE_PROCESSES);
+	if (err == ERR_OK)
+		err = confine_process(s->row, paths, s->ndirs, NULL);
 	d->confined = err == ERR_OK;
 	return err;
 }

@@ -44,10 +44,12 @@ static void on_signal(void *arg, int signo)
 }
 
 /* As the account from here on: nothing that a user sent has been read yet. */
-static int become_account(const struct process_row *row, const struct ipc_session_fork *m, int homefd)
+static int become_account(const struct process_row *row, const struct ipc_session_fork *m, int homefd, bool alone)
 {
 	struct priv_path home = { .fd = homefd, .rights = PRIV_READ | PRIV_WRITE };
 	int err = confine_user(row, m->uid, m->gid);
+	if (err == ERR_OK && !alone)
+		err = priv_limits(0, 0, CONFINE_PROCESSES);
 	return err == ERR_OK ? confine_process(row, &home, 1, NULL) : err;
 }
 
@@ -62,7 +64,7 @@ static int run_fork(const struct session_hooks *h, struct daemon *image, const s
 	d->state->row = row;
 	d->state->single_user = image->state->single_user;
 	log_program(row->name);
-	int err = become_account(row, m, fds[0]);
+	int err = become_account(row, m, fds[0], image->state->single_user);
 	if (err != ERR_OK)
 		return err;
 	daemon_loop(d);
