@@ -79,6 +79,14 @@ static void put_printable(struct buf *out, struct view line)
 	}
 }
 
+static bool is_time(struct view v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if (!ascii_isdigit(v.p[i]) && view_find(VIEW("-:.TZ"), v.p[i]) == SIZE_MAX)
+			return false;
+	return v.n > 0;
+}
+
 /* `TIME rest` becomes `TIME role=… pid=… rest`. */
 static void put_line(struct source *s, struct view line)
 {
@@ -87,7 +95,8 @@ static void put_line(struct source *s, struct view line)
 	const struct process_row *row = process_row(s->role);
 	if (line.n == 0)
 		return;
-	if (time != SIZE_MAX && time < 40) {
+	/* A time, and not something else that reads like a field of ours. */
+	if (time != SIZE_MAX && time < 40 && is_time(view_head(line, time))) {
 		buf_addv(out, view_head(line, time + 1));
 		line = view_skip(line, time + 1);
 	}
