@@ -16,6 +16,7 @@
 
 /* As it stands in records: never change a number. */
 enum admit_class { CLASS_OWN = 0, CLASS_MX = 1, CLASS_SUBMISSION = 2, CLASS_LOCAL = 3, CLASS_LMTP = 4, CLASS_RELAY = 5 };
+#define CLASS_COUNT 6
 
 /*
  * A seal is made when a session begins (log-in) or at RCPT (route) and used when the message is complete: it may have run out by at most this many

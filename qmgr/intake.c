@@ -15,9 +15,13 @@ struct intake {
 	uint64_t id;
 	char commit_id[16];
 	uint64_t file;
+	enum admit_class class;
 	char *payload; /* the record, while the content is being proved */
 	size_t n;
 };
+
+/* Octets of commits that are not durable yet, of each class of receivers: honest ones stay far below. */
+#define INTAKE_MAX (512u << 20)
 
 static enum admit_class class_of(enum ipc_role role)
 {
@@ -47,6 +51,12 @@ static struct map64 *open_contents(struct ipc_channel *c)
 	return m;
 }
 
+/* A receiver keeps to the limit, give or take a reload; one that does not shall not have us read terabytes that a hole in a file pretends. */
+static bool is_huge(const struct qmgr *q, uint64_t size)
+{
+	return size / 2 > conf_num(q->d->conf, PARAM_MESSAGE_SIZE_LIMIT);
+}
+
 static void refuse_content(struct ipc_channel *to, uint64_t id, int err)
 {
 	struct ipc_content_opened a = { .id = id, .outcome = IPC_LATER, .reason = view_of(err_text(err)) };
@@ -62,7 +72,7 @@ void on_content_open(void *arg, struct ipc_channel *from, const void *m, int *fd
 	int files[2];
 	(void)fds;
 	(void)nfds;
-	if (map64_count(open_contents(from)) >= 10000) {
+	if (map64_count(open_contents(from)) >= 10000 || is_huge(q, r->size)) {
 		refuse_content(from, r->id, ERR_LIMIT);
 		return;
 	}
@@ -110,6 +120,7 @@ static void answer(struct ipc_channel *to, uint64_t id, uint8_t outcome, const c
 static void end(struct intake *in)
 {
 	(void)map_del(in->q->committing, view_make(in->commit_id, sizeof in->commit_id));
+	in->q->intake[in->class] -= in->n;
 	free(in->payload);
 	free(in);
 }
@@ -202,7 +213,9 @@ static bool said_before(struct qmgr *q, struct ipc_channel *from, const struct i
 static struct intake *begin(struct qmgr *q, struct ipc_channel *from, const struct ipc_commit *c, struct buf *record)
 {
 	struct intake *in = mem_new(sizeof *in);
-	*in = (struct intake){ .q = q, .from = from, .id = c->id, .file = c->content_file, .n = buf_len(record) };
+	*in = (struct intake){ .q = q, .from = from, .id = c->id, .file = c->content_file,
+		.class = class_of(ipc_channel_peer(from)), .n = buf_len(record) };
+	q->intake[in->class] += in->n;
 	memcpy(in->commit_id, c->commit_id.p, sizeof in->commit_id);
 	/* A buf that was only added to begins where its memory does. */
 	INVARIANT(record->off == 0);
@@ -229,6 +242,12 @@ void on_commit(void *arg, struct ipc_channel *from, const void *m, int *fds, siz
 	if (err == ERR_OK) {
 		(void)buf_room(&record, c->headers.n + c->content.n + buf_len(&rcpts) + 2048);
 		err = spool_message_put(&record, &sm);
+	}
+	if (err == ERR_OK && c->content_file && is_huge(q, c->size)) {
+		err = ERR_TOO_BIG;
+	} else if (err == ERR_OK && q->intake[sm.class] > INTAKE_MAX) {
+		why = (struct admit_refusal){ IPC_LATER, "4.3.2", "too much is being stored at once" };
+		err = ERR_LIMIT;
 	}
 	if (err == ERR_OK && c->content_file && !map64_del(open_contents(from), c->content_file)) {
 		why = (struct admit_refusal){ IPC_LATER, "4.3.0", "the content was lost" };

@@ -80,6 +80,7 @@ struct qmgr {
 	struct later schedule;
 	struct timer *due;
 	struct map *committing; /* commits on their way, by commit id */
+	size_t intake[CLASS_COUNT]; /* octets of these, by the class of their receiver */
 	struct map64 *tellings; /* notifications that wait for lookup's answer, by request id */
 	struct map64 *last_status; /* what was last said of a deferred message, for lists */
 	struct list listers;
