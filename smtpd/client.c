@@ -15,7 +15,10 @@
 /* Octets of a client's that wait here while its session does not take them. */
 enum { INPUT_MAX = 64 * 1024 };
 
-/* ---- how many come from one address ---- */
+/* A local user may have so many of the places for clients, so that others can hand in mail too. */
+enum { PLACES_OF_USER = 4 };
+
+/* ---- how many come from one address, or of one user ---- */
 
 /* Loopback, where proxies, tests and our own programs stand, is not counted. */
 static bool exempt(const struct sock_addr *a)
@@ -26,6 +29,25 @@ static bool exempt(const struct sock_addr *a)
 static uintptr_t address_count(const struct smtpd *m, const char *peer)
 {
 	return (uintptr_t)map_get(m->addresses, view_of(peer));
+}
+
+/* As whom the client counts; empty when it does not. Root may need a place when all are taken. */
+static void name_counter(const struct class *class, int fd, const struct sock_addr *peer, char out[64])
+{
+	uid_t uid;
+
+	out[0] = '\0';
+	if (class->kernel && sock_peer_uid(fd, &uid, NULL, NULL) == ERR_OK && uid != 0)
+		snprintf(out, 64, "uid-%lu", (unsigned long)uid);
+	else if (class->stranger && !exempt(peer))
+		sock_addr_text(peer, out);
+}
+
+static bool is_crowd(const struct smtpd *m, const struct class *class, const char *counter)
+{
+	size_t most = class->kernel ? 1 + conf_num(m->d->conf, PARAM_CLIENTS_PER_PROCESS) / PLACES_OF_USER : m->settings.per_address;
+
+	return counter[0] && most && address_count(m, counter) >= most;
 }
 
 static void count_address(struct smtpd *m, const char *peer, bool more)
@@ -56,8 +78,8 @@ static void client_free(struct client *c)
 	session_free(c->session);
 	fd_close(&c->content_fd);
 	timer_free(c->timer);
-	if (c->counted)
-		count_address(m, c->peer, false);
+	if (c->counter[0])
+		count_address(m, c->counter, false);
 	list_remove(&c->node);
 	m->nclients--;
 	free(c);
@@ -252,12 +274,12 @@ static bool in_networks(const struct smtpd *m, const struct sock_addr *peer)
 }
 
 /* Who may not even begin, and what is said to them; NULL for the others. */
-static const char *unwelcome(const struct smtpd *m, const struct class *class, const struct sock_addr *peer, const char *text)
+static const char *unwelcome(const struct smtpd *m, const struct class *class, const struct sock_addr *peer, const char *counter)
 {
 	if (class->networks && !in_networks(m, peer))
 		return "554 5.7.1 Your network may not use this service";
-	if (class->stranger && m->settings.per_address && !exempt(peer) && address_count(m, text) >= m->settings.per_address)
-		return "421 4.7.0 Too many connections from your address";
+	if (is_crowd(m, class, counter))
+		return class->kernel ? "421 4.7.0 You have too many connections" : "421 4.7.0 Too many connections from your address";
 	return NULL;
 }
 
@@ -333,10 +355,11 @@ static void begin(struct client *c)
 
 void client_accepted(struct smtpd *m, const struct class *class, int fd, const struct sock_addr *peer)
 {
-	char text[64];
+	char text[64], counter[64];
 
 	sock_addr_text(peer, text);
-	const char *no = unwelcome(m, class, peer, text);
+	name_counter(class, fd, peer, counter);
+	const char *no = unwelcome(m, class, peer, counter);
 	if (no) {
 		turn_away(m, class, fd, text, no);
 		return;
@@ -346,9 +369,9 @@ void client_accepted(struct smtpd *m, const struct class *class, int fd, const s
 		return;
 	}
 	struct client *c = client_new(m, class, fd, text);
-	c->counted = class->stranger && !exempt(peer);
-	if (c->counted)
-		count_address(m, c->peer, true);
+	memcpy(c->counter, counter, sizeof c->counter);
+	if (counter[0])
+		count_address(m, counter, true);
 	log_info("connect", LS("session", c->id), LS("listener", class->listener), LS("peer", c->peer));
 	if (m->nclients >= conf_num(m->d->conf, PARAM_CLIENTS_PER_PROCESS)) {
 		m->full = true;

@@ -24,7 +24,7 @@ struct smtpd {
 	uint64_t last_id;
 	struct list clients;
 	size_t nclients;
-	struct map *addresses;  /* how many connections a client address has */
+	struct map *addresses;  /* how many connections a client address, or a local user, has */
 	struct users *users;
 	struct timer *sweep;
 	struct timer *last_call; /* at a stop: those that are in the middle of a transaction are sent away now */
@@ -49,7 +49,7 @@ struct client {
 	int content_fd;         /* the file of the message in hand, -1 */
 	struct timer *timer;    /* of a delay or the greeting's pause; made when first needed */
 	bool greeting;          /* the greeting waits */
-	bool counted;           /* in smtpd->addresses */
+	char counter[64];       /* as whom it counts in addresses; empty: not at all */
 	uint64_t rate_since, rate_from; /* when this content was first looked at, and what had come then */
 };
 
