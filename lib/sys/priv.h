@@ -60,7 +60,7 @@ enum {
 	PRIV_SYS_SETID = 1 << 6,   /* setresuid, setresgid, setgroups, capset, prctl, limited to uid_min..uid_max where those are set */
 	PRIV_SYS_CONFINE = 1 << 7, /* landlock_*, seccomp: for processes whose children confine themselves further */
 	PRIV_SYS_CHOWN = 1 << 8,   /* fchown, fchownat */
-	PRIV_SYS_SOCKET = 1 << 9,  /* socketpair, socket(AF_UNIX) */
+	PRIV_SYS_SOCKET = 1 << 9,  /* socketpair(AF_UNIX): one that is alone could send datagrams to any name */
 	PRIV_SYS_EXEC = 1 << 10,   /* execve */
 	PRIV_SYS_KILL = 1 << 11,   /* kill, tgkill to others */
 };

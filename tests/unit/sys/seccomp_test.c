@@ -196,6 +196,7 @@ static int sockets_work(void)
 	NEED(sock_pair(SOCK_STREAM, fds) == ERR_OK);
 	NEED(accept(fds[0], NULL, NULL) < 0 && errno != ENOSYS);
 	NEED(socket(AF_PACKET, SOCK_RAW, 0) < 0 && errno == ENOSYS);
+	NEED(socket(AF_UNIX, SOCK_DGRAM, 0) < 0 && errno == ENOSYS);
 	return 0;
 }
 
