@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -117,6 +118,14 @@ static int add_session(struct host *h, const struct ipc_session_start *m, const 
 	return ipc_send(p->channel, IPC_SESSION_ADD, &add, &fd, 1);
 }
 
+/* Anything else that login may hold cannot be waited for, and the account's process would end on it. */
+static int check_client(int fd)
+{
+	int type = 0;
+	socklen_t n = sizeof type;
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_STREAM ? ERR_OK : ERR_DENIED;
+}
+
 void host_session_start(void *arg, struct ipc_channel *from, const void *msg, int *fds, size_t nfds)
 {
 	struct daemon *d = arg;
@@ -124,7 +133,9 @@ void host_session_start(void *arg, struct ipc_channel *from, const void *msg, in
 	const struct ipc_session_start *m = msg;
 	struct ipc_login login;
 	(void)nfds;
-	int err = open_login(h, m->login, m->door, &login);
+	int err = check_client(fds[0]);
+	if (err == ERR_OK)
+		err = open_login(h, m->login, m->door, &login);
 	if (err == ERR_OK)
 		err = add_session(h, m, &login, fds[0]);
 	if (err != ERR_OK)
