@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: ISC
+"""What senders are told (RFC 3461), and many messages that wait without a relay host (queue_test has the queue's commands)."""
+from suite import *
+
+
+def submit(s, to, options="", sender=None):
+    text, ident = message(to=to, sender=s.name(1))
+    with s.submission(1) as c:
+        c.ehlo()
+        same(c.docmd("MAIL", "FROM:<%s> RET=HDRS ENVID=env+2B1" % s.name(1))[0], 250)
+        same(c.docmd("RCPT", "TO:<%s> %s" % (to, options))[0], 250)
+        same(c.data(text)[0], 250)
+    return ident
+
+
+def notices(s, about):
+    c = s.imap(1)
+    try:
+        c.select("INBOX", readonly=True)
+        texts = [p[1].decode(errors="replace") for p in c.uid("FETCH", "1:*", "BODY.PEEK[]")[1] if isinstance(p, tuple)]
+        return [t for t in texts if "multipart/report" in t and about in t]
+    finally:
+        c.logout()
+
+
+def told(s, about, n=1):
+    return until(lambda: len(notices(s, about)) >= n and notices(s, about), 15, "the notification of " + about, pause=0.2)[-1]
+
+
+def test_success_is_told_where_it_was_asked_for(s):
+    quiet = submit(s, s.name(2))
+    asked = submit(s, s.name(2), "NOTIFY=SUCCESS ORCPT=rfc822;" + s.name(2).replace("@", "+40"))
+    t = told(s, asked)
+    assert "Action: delivered" in t and "Original-Envelope-Id: env+1" in t and "Original-Recipient: rfc822; " in t, t
+    s.wait_mail(2, quiet)
+    same(notices(s, quiet), [])
+
+
+def test_a_delay_is_told_once_and_the_end_is_told(s):
+    ordinary = submit(s, "slow@far.test")
+    never = submit(s, "never@far.test", "NOTIFY=NEVER")
+    failure = submit(s, "failure@far.test", "NOTIFY=FAILURE")
+    t = told(s, ordinary)
+    assert "Action: delayed" in t and "Status: 4.4.4" in t and "Will-Retry-Until: " in t, t
+    same(notices(s, failure), [])
+    until(lambda: not s.queue(), 25, "the end of their lifetime", pause=0.3)
+    for ident, actions in ((ordinary, ["delayed", "failed"]), (failure, ["failed"]), (never, [])):
+        until(lambda: len(notices(s, ident)) >= len(actions), 10, pause=0.2)
+        same(sorted(re.search(r"Action: (\w+)", t).group(1) for t in notices(s, ident)), actions, "what the sender was told")
+
+
+def hand_in(s, many):
+    with s.session("submission", timeout=60).starttls() as c:
+        c.expect("EHLO x.test", "250")
+        c.expect("AUTH PLAIN " + base64.b64encode(("\0%s\0%s" % (s.name(1), PASSWORD)).encode()).decode(), "235")
+        for n in range(many):
+            content = message(to="w%d@far%d.test" % (n, n % 50), sender=s.name(1))[0]
+            c.send(b"MAIL FROM:<%s>\r\nRCPT TO:<w%d@far%d.test>\r\nBDAT %d LAST\r\n" % (s.name(1).encode(), n, n % 50, len(content)) + content)
+            for _ in range(3):
+                got = c.reply()
+                assert got.startswith("250"), got
+
+
+def test_five_thousand_that_wait_delay_nobody(s):
+    with open(s.info["config"]) as f:
+        text = f.read()
+    with open(s.info["config"], "w") as f:
+        f.write(re.sub(r"(?m)^queue\..*\n", "", text))
+    s.postrider("reload")
+    threads = [threading.Thread(target=hand_in, args=(s, 1000), daemon=True) for _ in range(5)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(100)
+    until(lambda: len([e for e in s.queue() if e["next_try"]]) == 5000, 30, "5,000 that wait", pause=0.3)
+    for _ in range(3):
+        begun = time.monotonic()
+        s.wait_mail(2, s.send(to=2))
+        assert time.monotonic() - begun < 2, time.monotonic() - begun
+    s.postrider("queue", "retry", "ALL")
+    begun = time.monotonic()
+    s.wait_mail(2, s.send(to=2))
+    assert time.monotonic() - begun < 3, "beside 5,000 tries"
+    same(json.loads(s.postrider("--json", "queue", "hold", "@far7.test"))["count"], 100)
+    same(json.loads(s.postrider("--json", "queue", "delete", "ALL"))["count"], 5000)
+    s.wait_empty_queue()
+
+
+main(globals(), accounts=2, settings=["queue.warn=2", "queue.lifetime=8", "queue.retry_min=1", "queue.retry_max=2"])
