@@ -3,7 +3,7 @@
 with it, class Sink is a server to which it delivers, and main() runs a file's test_* functions and prints a line for each.
 
 A test file is `from suite import *`, functions `test_what(s)` with a Suite, and `main(...)`. Standard library only."""
-import base64, contextlib, glob, imaplib, inspect, json, os, poplib, re, shutil, signal, smtplib, socket, socketserver, ssl, subprocess, sys, tempfile
+import base64, contextlib, glob, imaplib, inspect, json, os, poplib, pwd, re, shutil, signal, smtplib, socket, socketserver, ssl, subprocess, sys, tempfile
 import threading, time, traceback, uuid
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -37,8 +37,9 @@ def same(got, wanted, what=""):
 
 def run(*args, code=0, stdin=None, env=None, timeout=60, user=None):
     """Runs a program; its exit status must be `code` (None: any). Returns what it printed, standard error included."""
+    who = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
     p = subprocess.run(args, input=stdin.encode() if isinstance(stdin, str) else stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       env=dict(os.environ, **(env or {})), timeout=timeout, user=user, **({} if stdin is not None else {"stdin": subprocess.DEVNULL}))
+                       env=dict(os.environ, **(env or {})), timeout=timeout, **who, **({} if stdin is not None else {"stdin": subprocess.DEVNULL}))
     out = p.stdout.decode(errors="replace")
     if code is not None and p.returncode != code:
         raise AssertionError("%s ended with %d, not %d:\n%s" % (" ".join(args), p.returncode, code, out[-3000:]))
@@ -161,21 +162,37 @@ class Session:
 
 
 class Suite:
-    def __init__(self, build="san", accounts=3, settings=(), domain="example.test", user=None):
-        self.build, self.domain, self.user = BUILDS[build], domain, user
+    """build: "san" or "release". user: everything as this ordinary user, from a copy of the tree of its own. tmpfs: directories of the instance, each
+    with its size, that are file systems of their own."""
+
+    def __init__(self, build="san", accounts=3, settings=(), domain="example.test", user=None, tmpfs=None):
+        self.build, self.domain, self.user, self.top = BUILDS[build], domain, user, TOP
         self.sanitized = build == "san"
         self.base = tempfile.mkdtemp(prefix="system.", dir=os.environ.get("POSTRIDER_TESTS"))
         os.chmod(self.base, 0o755)
         self.dir = self.base + "/i"
-        self.errors, self.may_die, self.mounted = [], False, False
+        self.mounted = None
+        self.errors, self.may_die, self.mounts, self.tmpfs = [], False, [], tmpfs or {}
         self.settings = list(settings)
         self.accounts = accounts
         os.mkdir(self.dir)
         self.info = {"run": self.dir + "/run", "log": self.dir + "/log/postrider.log"}
-        if user:
-            shutil.chown(self.dir, user)
+
+    def copy_tree(self):
+        """A tree of its own for the ordinary user, who may not write ours."""
+        self.top = self.base + "/tree"
+        os.mkdir(self.top)
+        run("sh", "-c", 'tar -C "$1" --exclude=./.quickstart --exclude=./.git -cf - . | tar -C "$2" -xf -', "-", TOP, self.top)
+        run("chown", "-R", self.user, self.top, self.dir)
+        self.build = self.top + "/.quickstart/build"
 
     def begin(self):
+        if self.user:
+            self.copy_tree()
+        for name, size in self.tmpfs.items():
+            os.mkdir(self.dir + "/" + name)
+            run("mount", "-t", "tmpfs", "-o", "size=" + size, "none", self.dir + "/" + name)
+            self.mounts.append(self.dir + "/" + name)
         args = ["--domain", self.domain, "--accounts", str(self.accounts), "--password", PASSWORD, "--no-demo", "--json"]
         for one in self.settings:
             args += ["--set", one]
@@ -188,7 +205,9 @@ class Suite:
     def quickstart(self, *args, code=0):
         self._keep_errors()
         env = {"POSTRIDER_BUILD": self.build, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:disable_coredump=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
-        return run(TOP + "/quickstart", *args, "--dir", self.dir, code=code, env=env, timeout=300, user=self.user)
+        if self.user:
+            env.update(HOME=self.base, TMPDIR="/tmp")
+        return run(self.top + "/quickstart", *args, "--dir", self.dir, code=code, env=env, timeout=500, user=self.user)
 
     # ---- what runs ----
     def status(self):
@@ -400,8 +419,8 @@ class Suite:
                         os.kill(pid, signal.SIGKILL)
 
     def remove(self):
-        if self.mounted:
-            subprocess.run(["umount", "-l", self.mounted], check=False)
+        for path in self.mounts + ([self.mounted] if self.mounted else []):
+            subprocess.run(["umount", "-l", path], check=False)
         shutil.rmtree(self.base, ignore_errors=True)
 
 
@@ -648,14 +667,18 @@ def _one(label, test, s):
         return False
 
 
-def main(namespace, fixture=None, **options):
-    """Runs the test_* functions of a file in their order on one suite, which `options` describe; fixture: a class of suites, or False for none."""
+def main(namespace, fixture=None, needs=False, late=False, **options):
+    """Runs the test_* functions of a file in their order on one suite, which `options` describe; fixture: a class of suites, or False for none.
+    needs: root; late: not with --quick."""
     signal.signal(signal.SIGTERM, _stop)
     name = "system/" + os.path.basename(sys.argv[0])[:-len("_test.py")]
     wanted = sys.argv[1:]
     tests = [(key, t) for key, t in namespace.items() if key.startswith("test_") and callable(t) and (not wanted or any(w in key for w in wanted))]
     good, s = True, None
     try:
+        if (needs and not ROOT) or (late and QUICK):
+            print("skip %s (%s)" % (name, "slow" if late and QUICK else "needs root"))
+            sys.exit(0)
         if fixture is not False:
             s = (fixture or Suite)(**options)
             try:
