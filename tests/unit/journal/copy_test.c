@@ -147,10 +147,16 @@ static void copies_beside_a_writer(void **state)
 	while (atomic_load(acknowledged) < 10)
 		(void)usleep(100);
 	for (int i = 0; i < COPIES; i++) {
-		unsigned long least = atomic_load(acknowledged);
+		unsigned long least = 0;
+		int err = ERR_BUSY;
 
-		home_empty(&to);
-		assert_int_equal(journal_copy(h->fd, to.fd, i % 2 == 0), ERR_OK);
+		/* This writer compacts without rest: it may be faster each time, and then one asks again. */
+		for (int again = 0; err == ERR_BUSY && again < 200; again++) {
+			least = atomic_load(acknowledged);
+			home_empty(&to);
+			err = journal_copy(h->fd, to.fd, i % 2 == 0);
+		}
+		assert_int_equal(err, ERR_OK);
 		read_copy(&to, least);
 	}
 	assert_int_equal(kill(writer, SIGKILL), 0);
