@@ -39,8 +39,11 @@ def lacking():
         if not shutil.which(program):
             return program + " is not installed"
     # The programs name each other by the place that they were configured for.
-    there = subprocess.run([BUILDS["release"] + "/inst/sbin/postrider", "version"], user=USER, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    return "the programs are installed where an ordinary user may not go" if there.returncode else None
+    try:
+        subprocess.run([BUILDS["release"] + "/inst/sbin/postrider", "version"], user=USER, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "the programs are installed where an ordinary user may not go"
+    return None
 
 
 class SingleUser(Suite):
