@@ -554,4 +554,5 @@ void chain_begin(struct journal *j, uint64_t cut)
 	s->cut = cut;
 	s->begin_mark = j->durable;
 	set_ends(j);
+	close_oldest(j);
 }

@@ -34,6 +34,9 @@ int object_flush(struct object *o)
 	return r;
 }
 
+/* All its frames were cut away, and a later begin says so: what of it reaches the disk makes no difference. */
+static bool is_cut_away(const struct segment *s) { return s->end <= s->head.first; }
+
 /* The segments with frames between the durable mark and the end. */
 static int flush_gather(struct journal *j, struct journal_flush *f)
 {
@@ -43,11 +46,13 @@ static int flush_gather(struct journal *j, struct journal_flush *f)
 
 		if (s->head.type != SEGMENT_PLAIN || s->damaged)
 			continue;
+		f->names |= !s->entry_durable;
+		if (is_cut_away(s))
+			continue;
 		r = segment_open(j, s, j->o.role != JOURNAL_READER);
 		if (r != ERR_OK)
 			return r;
 		f->objects[f->n++] = object_ref(s->object);
-		f->names |= !s->entry_durable;
 	}
 	return ERR_OK;
 }
@@ -218,6 +223,10 @@ static void flush_failed(struct journal *j)
 	j->cut_back = true;
 	if (roll_locked(j) != ERR_OK && j->cut_back && j->o.role == JOURNAL_OWNER)
 		chain_clip(j, kept);
+	/* Nothing will ever be flushed in these, so they need not stay open. */
+	for (size_t i = 0; i < j->n; i++)
+		if (is_cut_away(j->segments[i]))
+			j->segments[i]->dirty = false;
 }
 
 static void give_lost(struct journal *j, uint64_t *from, uint64_t *to)
@@ -296,7 +305,7 @@ int journal_flush_range(struct journal *j, uint64_t from, uint64_t to)
 	for (size_t i = chain_find(j, from); i < j->n && from < to && j->segments[i]->head.first < to && r == ERR_OK; i++) {
 		struct segment *s = j->segments[i];
 
-		if (s->head.type != SEGMENT_PLAIN || s->damaged)
+		if (s->head.type != SEGMENT_PLAIN || s->damaged || is_cut_away(s))
 			continue;
 		r = segment_open(j, s, false);
 		if (r == ERR_OK)

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /* The contract of journal.h, call by call. */
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "journal/journal.h"
+#include "journal/seam.h"
 #include "tests/unit/journal/help.h"
 
 static void appends_and_reads_back(void **state)
@@ -52,6 +56,90 @@ static void keeps_what_was_flushed_and_what_was_not(void **state)
 	assert_int_equal(journal_flush(j), ERR_OK);
 	assert_int_equal(journal_durable(j), end);
 	assert_null(journal_flush_begin(j));
+	journal_close(j);
+}
+
+/* Flushes fail a few times; later ones on the same files succeed, which says nothing of what was lost: a success counts when it is of new files. */
+struct failing {
+	struct journal_seam seam;
+	unsigned left, asked;
+};
+
+static int fail_flush(void *arg, struct seam_call *c)
+{
+	struct failing *f = arg;
+
+	if (c->op != SEAM_FLUSH)
+		return 0;
+	f->asked++;
+	if (f->left == 0)
+		return 0;
+	f->left--;
+	return EIO;
+}
+
+static void goes_on_after_failed_flushes(struct home *h, enum journal_role role)
+{
+	struct failing f = { .seam = { .arg = &f, .before = fail_flush } };
+	struct journal_options o = { .role = role, .create = true, .seam = &f.seam };
+	struct journal *j, *reader;
+
+	assert_int_equal(journal_open(h->fd, &o, &j), ERR_OK);
+	add_text(j, 1, "kept");
+	assert_int_equal(journal_flush(j), ERR_OK);
+	for (unsigned failures = 1; failures < 6; failures++) {
+		f.left = failures;
+		for (unsigned i = 0; i < failures; i++) {
+			add_text(j, 1, "lost");
+			assert_int_equal(journal_flush(j), ERR_IO);
+		}
+		assert_int_equal(f.left, 0);
+		add_text(j, 1, "after");
+		assert_int_equal(journal_flush(j), ERR_OK);
+		assert_int_equal(journal_durable(j), journal_end(j));
+	}
+	assert_texts(j, "kept|after|after|after|after|after");
+	reader = home_open(h, JOURNAL_READER, 0);
+	assert_texts(reader, "kept|after|after|after|after|after");
+	journal_close(reader);
+	journal_close(j);
+}
+
+static void an_owner_goes_on_after_failed_flushes(void **state) { goes_on_after_failed_flushes(*state, JOURNAL_OWNER); }
+static void a_shared_writer_goes_on_after_failed_flushes(void **state) { goes_on_after_failed_flushes(*state, JOURNAL_SHARED_WRITER); }
+
+static unsigned files_open(void)
+{
+	unsigned n = 0;
+	DIR *d = opendir("/proc/self/fd");
+
+	while (d != NULL && readdir(d) != NULL)
+		n++;
+	if (d != NULL)
+		(void)closedir(d);
+	return n;
+}
+
+static void failed_flushes_leave_no_files_open(void **state)
+{
+	struct home *h = *state;
+	struct failing f = { .seam = { .arg = &f, .before = fail_flush } };
+	struct journal_options o = { .role = JOURNAL_OWNER, .create = true, .seam = &f.seam };
+	struct journal *j;
+	unsigned before;
+
+	assert_int_equal(journal_open(h->fd, &o, &j), ERR_OK);
+	before = files_open();
+	f.left = UINT_MAX;
+	for (int i = 0; i < 300; i++) {
+		add_text(j, 1, "lost");
+		assert_int_equal(journal_flush(j), ERR_IO);
+	}
+	assert_in_range(files_open(), 0, before + 100);
+	f.left = 0;
+	add_text(j, 1, "after");
+	assert_int_equal(journal_flush(j), ERR_OK);
+	assert_texts(j, "after");
 	journal_close(j);
 }
 
@@ -276,6 +364,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		home_test(appends_and_reads_back),
 		home_test(keeps_what_was_flushed_and_what_was_not),
+		home_test(an_owner_goes_on_after_failed_flushes),
+		home_test(a_shared_writer_goes_on_after_failed_flushes),
+		home_test(failed_flushes_leave_no_files_open),
 		home_test(one_owner_at_a_time),
 		home_test(no_stream_is_not_found),
 		home_test(a_full_segment_rolls),
