@@ -82,6 +82,7 @@ static void pump(void *arg);
 static void again(void *arg)
 {
 	struct spool *s = arg;
+	s->resting = false;
 	loop_later(s->loop, &s->turn);
 }
 
@@ -286,6 +287,8 @@ static void flush_done(void *arg)
 		log_error("spool_flush_failed", LERR("error", err), LU("from", from), LU("to", to));
 		undo(s, from, to, err);
 		tidy_undone(s, from, to);
+		s->resting = true;
+		timer_set(s->again, AGAIN_MS);
 	}
 	complete(s);
 	tidy_durable(s);
@@ -302,7 +305,7 @@ static void pump(void *arg)
 		tidy_checkpoint(s);
 	if (!tidy_wants(s) && !timer_armed(s->again))
 		append_waiting(s);
-	if (s->flush)
+	if (s->flush || s->resting)
 		return;
 	s->flush = journal_flush_begin(s->journal);
 	if (s->flush)

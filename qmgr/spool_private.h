@@ -16,6 +16,7 @@ struct spool {
 	struct list flying;  /* appended, not known to be durable; by position */
 	struct later turn;
 	struct timer *again; /* armed: the journal cannot be written, wait */
+	bool resting;        /* a flush failed, and the next waits for that timer: each try costs a segment */
 	struct journal_flush *flush;
 	bool failing;        /* the last append failed: it was said */
 	uint64_t written;    /* octets since the last checkpoint */
