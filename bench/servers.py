@@ -233,7 +233,7 @@ class Peer(Server):
     def command(self, name):
         """Something done in the running server's root."""
         init = int(read(f"/proc/{self.process.pid}/task/{self.process.pid}/children").split()[0])
-        return subprocess.run(["nsenter", "-t", str(init), "-m", "-p", "-r", f"/bench-peers/{self.name}", name], check=True, stdout=subprocess.PIPE,
+        return subprocess.run(["nsenter", "-t", str(init), "-m", "-p", "-r", "-w", f"/bench-peers/{self.name}", name], check=True, stdout=subprocess.PIPE,
                               preexec_fn=self.group.join, timeout=300).stdout
 
     def list_queue(self):

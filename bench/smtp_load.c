@@ -30,6 +30,7 @@ struct session {
 	enum step step;
 	unsigned awaited;   /* replies of this step that are still to come */
 	unsigned sent;      /* messages on this connection */
+	unsigned named;     /* recipients of the message at hand, one by one */
 	uint64_t number;    /* of the message at hand */
 	uint64_t began;     /* ns: of the message, or of the connection while no banner came */
 	char in[4096];
@@ -107,10 +108,10 @@ static void say(struct session *s, enum step step, unsigned replies, const char 
 	push(s);
 }
 
-static size_t put_recipients(struct session *s, char *at, size_t room)
+static size_t put_recipients(struct session *s, unsigned first, unsigned count, char *at, size_t room)
 {
 	size_t n = 0;
-	for (unsigned i = 0; i < load.recipients; i++) {
+	for (unsigned i = first; i < first + count; i++) {
 		char address[256];
 		unsigned user = (unsigned)((s->number * load.recipients + i) % load.users) + 1;
 		const char *mark = strchr(load.pattern, '%');
@@ -135,7 +136,7 @@ static void begin(struct session *s)
 		say(s, MAIL, 1, s->line, (size_t)n);
 		return;
 	}
-	n += (int)put_recipients(s, s->line + n, s->room - (size_t)n);
+	n += (int)put_recipients(s, 0, load.recipients, s->line + n, s->room - (size_t)n);
 	n += snprintf(s->line + n, s->room - (size_t)n, "DATA\r\n");
 	say(s, DATA, load.recipients + 2, s->line, (size_t)n);
 }
@@ -188,11 +189,14 @@ static void on_reply(struct session *s, unsigned code)
 		begin(s);
 		break;
 	case MAIL:
-		say(s, RCPT, load.recipients, s->line, put_recipients(s, s->line, s->room));
+		s->named = 0;
+		say(s, RCPT, 1, s->line, put_recipients(s, s->named++, 1, s->line, s->room));
 		break;
 	case RCPT: {
 		static const char data[] = "DATA\r\n";
-		if (--s->awaited == 0)
+		if (s->named < load.recipients)
+			say(s, RCPT, 1, s->line, put_recipients(s, s->named++, 1, s->line, s->room));
+		else
 			say(s, DATA, 1, data, sizeof data - 1);
 		break;
 	}
