@@ -99,6 +99,7 @@ static int init(struct daemon *d)
 	h->nonces = map64_new();
 	list_init(&h->wanted);
 	h->make = (struct later){ .fn = make_wanted, .arg = h };
+	upkeep_init(h);
 	h->running[0] = map64_new();
 	h->running[1] = map64_new();
 	int err = find_mail_user(h);

@@ -37,6 +37,9 @@ struct host {
 	uint64_t nonces_cleaned;
 	struct list wanted;        /* homes asked for in this turn: struct home_request */
 	struct later make;
+	struct list neglected;     /* accounts to look after, the longest-waiting first (upkeep.c) */
+	struct map64 *noted;       /* uid → one of these */
+	struct timer *upkeep;
 };
 
 /* homes.c. `<mail>/<two hex digits>/<uid>`: the account's directory, with `incoming` in it, which local-delivery writes. */
@@ -62,5 +65,12 @@ MUST_CHECK int image_fork(struct image *i, uint32_t uid, const int fds[2]);
 /* sessions.c: handlers; arg is the struct daemon. */
 void host_session_start(void *daemon, struct ipc_channel *from, const void *m, int *fds, size_t nfds);
 void host_news(void *daemon, struct ipc_channel *from, const void *m, int *fds, size_t nfds);
+/* Has the account's mail looked after: starts its imapd without a session, unless it runs and does so by itself. */
+void session_keep(struct host *h, uint32_t uid);
+
+/* upkeep.c */
+void upkeep_init(struct host *h);
+/* Something happened to this account that may leave work: it is looked after an interval from now. Cheap, and harmless when noted already. */
+void upkeep_want(struct host *h, uint32_t uid);
 
 #endif

@@ -20,6 +20,7 @@ struct account_process {
 	struct host *h;
 	unsigned image;
 	uint32_t uid;
+	bool served; /* had a session: what it left undone, if it was killed, is to be done */
 	struct ipc_channel *channel;
 };
 
@@ -27,6 +28,8 @@ static void on_down(void *arg, struct ipc_channel *c)
 {
 	struct account_process *p = arg;
 	map64_del(p->h->running[p->image], p->uid);
+	if (p->served)
+		upkeep_want(p->h, p->uid);
 	ipc_channel_free(c);
 	free(p);
 }
@@ -113,6 +116,7 @@ static int add_session(struct host *h, const struct ipc_session_start *m, const 
 		p = start_process(h, image, login->uid);
 	if (p == NULL)
 		return ERR_AGAIN;
+	p->served = true;
 	struct ipc_session_add add = { .tls = m->tls, .account = login->account, .session = m->session, .peer = m->peer, .tag = m->tag,
 		.input = m->input };
 	return ipc_send(p->channel, IPC_SESSION_ADD, &add, &fd, 1);
@@ -147,6 +151,13 @@ void host_session_start(void *arg, struct ipc_channel *from, const void *msg, in
 		log_warn("answer_lost", LS("to", "login"));
 }
 
+static void tell_news(struct account_process *p)
+{
+	struct ipc_news m = { p->uid };
+	if (ipc_backlog(p->channel) < NEWS_BACKLOG && ipc_send(p->channel, IPC_NEWS, &m, NULL, 0) != ERR_OK)
+		log_debug("news_not_told", LU("uid", p->uid));
+}
+
 void host_news(void *arg, struct ipc_channel *from, const void *msg, int *fds, size_t nfds)
 {
 	struct daemon *d = arg;
@@ -156,6 +167,19 @@ void host_news(void *arg, struct ipc_channel *from, const void *msg, int *fds, s
 	(void)fds;
 	(void)nfds;
 	struct account_process *p = map64_get(h->running[0], m->uid);
-	if (p != NULL && ipc_backlog(p->channel) < NEWS_BACKLOG && ipc_send(p->channel, IPC_NEWS, m, NULL, 0) != ERR_OK)
-		log_debug("news_not_told", LU("uid", m->uid));
+	if (p == NULL)
+		upkeep_want(h, m->uid);
+	else
+		tell_news(p);
+}
+
+void session_keep(struct host *h, uint32_t uid)
+{
+	struct account_process *p = map64_get(h->running[0], uid);
+	if (p != NULL)
+		return;
+	p = start_process(h, 0, uid);
+	if (p != NULL)
+		tell_news(p);
+	log_debug("upkeep", LU("uid", uid));
 }

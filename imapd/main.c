@@ -21,6 +21,8 @@ struct context {
 	struct pool *pool;
 	struct timer *linger, *tidy;
 	bool stopping;
+	bool served; /* had a session: without one it is here for the housekeeping alone */
+	bool more;   /* housekeeping has begun what it did not finish */
 };
 
 static void leave(struct context *c)
@@ -33,7 +35,9 @@ static void leave(struct context *c)
 static void on_linger(void *arg)
 {
 	struct context *c = arg;
-	if (c->imapd.count == 0)
+	if (c->imapd.count == 0 && c->more && !c->stopping)
+		timer_set(c->linger, LINGER_MS);
+	else if (c->imapd.count == 0)
 		leave(c);
 }
 
@@ -45,10 +49,13 @@ static void on_tidy(void *arg)
 	int err = store_tidy(c->imapd.store, &more);
 	if (err != ERR_OK)
 		log_warn("store_tidy_failed", LERR("error", err));
+	c->more = err == ERR_OK && more;
 	if (c->imapd.count > 0)
 		timer_set(c->tidy, TIDY_BUSY_MS);
-	else if (err == ERR_OK && more)
+	else if (c->more)
 		timer_set(c->tidy, TIDY_MS);
+	else if (!c->served)
+		timer_set(c->linger, 0);
 }
 
 static void on_count(void *arg, unsigned count)
@@ -58,6 +65,7 @@ static void on_count(void *arg, unsigned count)
 	if (ipc_send(daemon_channel(c->daemon, ROLE_HOST, 0), IPC_SESSION_COUNT, &m, NULL, 0) != ERR_OK)
 		log_warn("session_count_not_sent");
 	if (count > 0) {
+		c->served = true;
 		timer_stop(c->linger);
 		timer_set(c->tidy, TIDY_BUSY_MS);
 		return;
@@ -90,6 +98,8 @@ static void news(void *arg, struct ipc_channel *from, const void *message, int *
 	(void)fds;
 	(void)nfds;
 	imapd_news(&c->imapd);
+	if (c->imapd.count == 0)
+		timer_set(c->tidy, TIDY_MS);
 }
 
 static const struct ipc_handler handlers[] = {

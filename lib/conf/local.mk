@@ -48,7 +48,8 @@ PARAMETERS = \
 	lib/conf/parameters/system_user_prefix \
 	lib/conf/parameters/table_type \
 	lib/conf/parameters/uid_count \
-	lib/conf/parameters/uid_first
+	lib/conf/parameters/uid_first \
+	lib/conf/parameters/upkeep_interval
 
 noinst_LIBRARIES += libconf.a
 libconf_a_SOURCES = lib/conf/conf.c lib/conf/conf.h lib/conf/table.h
