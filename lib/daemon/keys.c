@@ -113,6 +113,7 @@ struct tls_server *keys_init(struct daemon *d)
 	k->keyd = keyd;
 	k->renew = timer_new(d->loop, ask_ticket_keys, k);
 	k->tls = tls_server_new(view_of(d->name), &cb, 0);
+	tls_server_await_ticket_keys(k->tls);
 	d->keys = k;
 	return k->tls;
 }

@@ -99,6 +99,28 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 	return encrypt || (key == t->ticket_keys[0] && SSL_version(ssl) < TLS1_3_VERSION) ? 1 : 2;
 }
 
+/* Before anything of the hello counts: the ticket in it is opened right afterwards. */
+static int on_hello(SSL *ssl, int *alert, void *arg)
+{
+	const struct tls_server *t = arg;
+	(void)ssl, (void)alert;
+	return t->await_tickets ? SSL_CLIENT_HELLO_RETRY : SSL_CLIENT_HELLO_SUCCESS;
+}
+
+void tls_server_await_ticket_keys(struct tls_server *t)
+{
+	t->await_tickets = true;
+}
+
+static void wake_ticketless(struct tls_server *t)
+{
+	LIST_EACH(it, tmp, &t->ticketless) {
+		struct handshake *h = LIST_OF(it, struct handshake, waits);
+		list_remove(it);
+		h->wake(h->arg);
+	}
+}
+
 int tls_server_ticket_keys(struct tls_server *t, struct view current, struct view previous)
 {
 	if (current.n != TLS_TICKET_KEY || (previous.n != TLS_TICKET_KEY && previous.n != 0))
@@ -109,6 +131,8 @@ int tls_server_ticket_keys(struct tls_server *t, struct view current, struct vie
 		memcpy(t->ticket_keys[1], t->ticket_keys[0], TLS_TICKET_KEY);
 	memcpy(t->ticket_keys[0], current.p, TLS_TICKET_KEY);
 	t->ticket_previous = true;
+	t->await_tickets = false;
+	wake_ticketless(t);
 	return ERR_OK;
 }
 
@@ -133,6 +157,7 @@ static SSL_CTX *server_context(struct tls_server *t, struct view session_context
 	SSL_CTX_set_num_tickets(ctx, 1);
 	INVARIANT(SSL_CTX_set_session_id_context(ctx, (const unsigned char *)session_context.p, (unsigned)session_context.n) == 1);
 	SSL_CTX_set_app_data(ctx, t);
+	SSL_CTX_set_client_hello_cb(ctx, on_hello, t);
 	SSL_CTX_set_cert_cb(ctx, cert_choose, t);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
 	INVARIANT(SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket) == 1);
@@ -150,6 +175,7 @@ struct tls_server *tls_server_new(struct view session_context, const struct tls_
 	t->certs = map_new();
 	list_init(&t->unasked);
 	list_init(&t->starved);
+	list_init(&t->ticketless);
 	list_init(&t->found);
 	list_init(&t->none);
 	t->keys = remote_keys_new(handshake_sign, t);
@@ -165,7 +191,7 @@ void tls_server_free(struct tls_server *t)
 	if (!t)
 		return;
 	certs_free_all(t);
-	INVARIANT(list_empty(&t->unasked) && list_empty(&t->starved));
+	INVARIANT(list_empty(&t->unasked) && list_empty(&t->starved) && list_empty(&t->ticketless));
 	SSL_CTX_free(t->ctx);
 	EVP_CIPHER_free(t->ticket_cipher);
 	remote_keys_free(t->keys);

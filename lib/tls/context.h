@@ -69,8 +69,13 @@ void tls_server_ask_again(struct tls_server *t);
 void tls_server_reload(struct tls_server *t);
 
 /*
+ * From now on handshakes wait for the first ticket keys, so that a client that comes right after a restart finds its ticket still good, and gets none
+ * that only this process could open.
+ */
+void tls_server_await_ticket_keys(struct tls_server *t);
+/*
  * Session ticket keys, TLS_TICKET_KEY octets each: new tickets are sealed with current; previous still opens (empty: what was current till now).
- * Until they are given tickets are sealed with keys of this context's own.
+ * Until they are given tickets are sealed with keys of this context's own, or handshakes wait (tls_server_await_ticket_keys).
  */
 MUST_CHECK int tls_server_ticket_keys(struct tls_server *t, struct view current, struct view previous);
 

@@ -166,6 +166,10 @@ enum handshake_result handshake_step(struct handshake *h)
 		wait_for_cert(h);
 		feed_starved(h->server);
 		return HANDSHAKE_WAIT;
+	case SSL_ERROR_WANT_CLIENT_HELLO_CB:
+		list_append(&h->server->ticketless, &h->waits);
+		feed_starved(h->server);
+		return HANDSHAKE_WAIT;
 	default:
 		feed_starved(h->server);
 		return error == SSL_ERROR_NONE ? HANDSHAKE_DONE : error == SSL_ERROR_WANT_READ ? HANDSHAKE_READ : HANDSHAKE_FAILED;

@@ -31,7 +31,7 @@ struct handshake {
 	SSL *ssl;
 	void (*wake)(void *arg); /* it may go on: have handshake_step called soon, not from within */
 	void *arg;
-	struct list waits;       /* in a certificate's waiters, or in tls_server.starved */
+	struct list waits;       /* in a certificate's waiters, or in tls_server.starved or .ticketless */
 	struct cert *cert;       /* that it waits for */
 	struct question q;       /* QUESTION_SIGN */
 	bool paused;             /* its job is paused, and must be run to its end before the SSL is freed */
@@ -84,6 +84,8 @@ struct tls_server {
 	EVP_CIPHER *ticket_cipher;
 	uint8_t ticket_keys[2][TLS_TICKET_KEY];
 	bool ticket_previous;
+	bool await_tickets;        /* no handshake goes on before the keys were given */
+	struct list ticketless;    /* handshakes that wait for that */
 };
 
 void question_init(struct question *q, enum question_kind kind);

@@ -174,6 +174,50 @@ static void test_ticket_keys(void **state)
 	rotated(TLS1_2_VERSION);
 }
 
+/* A process that has begun anew: clients that come before its ticket keys are held until they are there, and are resumed then. */
+static void awaited(int version)
+{
+	enum { N = 3 };
+	uint8_t keys[TLS_TICKET_KEY];
+	struct bench b;
+	struct pair p[N];
+	struct stream_tls_info i;
+	memset(keys, 7, sizeof keys);
+	bench_init(&b, both);
+	assert_int_equal(tls_server_ticket_keys(b.server, view_make(keys, sizeof keys), VIEW_NONE), ERR_OK);
+	pair_init(&p[0], &b);
+	pair_start(&p[0], "", version, NULL);
+	exchange(&p[0]);
+	SSL_SESSION *session = b.session ? b.session : SSL_SESSION_dup(SSL_get0_session(p[0].client.s->tls->ssl));
+	b.session = NULL;
+	pair_fini(&p[0]);
+	tls_server_await_ticket_keys(b.server);
+	for (size_t k = 0; k < N; k++) {
+		pair_init(&p[k], &b);
+		pair_start(&p[k], "", version, k == 1 ? NULL : session);
+	}
+	bench_wait(&b, 20);
+	for (size_t k = 0; k < N; k++)
+		assert_false(pair_secure(&p[k]));
+	pair_fini(&p[N - 1]); /* one that does not want to wait */
+	assert_int_equal(tls_server_ticket_keys(b.server, view_make(keys, sizeof keys), VIEW_NONE), ERR_OK);
+	for (size_t k = 0; k < N - 1; k++) {
+		exchange(&p[k]);
+		assert_true(stream_tls_info(p[k].server.s, &i));
+		assert_int_equal(i.resumed, k == 0);
+		pair_fini(&p[k]);
+	}
+	SSL_SESSION_free(session);
+	bench_fini(&b);
+}
+
+static void test_ticket_keys_awaited(void **state)
+{
+	(void)state;
+	awaited(TLS1_3_VERSION);
+	awaited(TLS1_2_VERSION);
+}
+
 static void test_names(void **state)
 {
 	struct bench b;
@@ -500,6 +544,7 @@ int main(void)
 		cmocka_unit_test(test_side_by_side),
 		cmocka_unit_test(test_resumed),
 		cmocka_unit_test(test_ticket_keys),
+		cmocka_unit_test(test_ticket_keys_awaited),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_names_bounded),
 		cmocka_unit_test(test_refused),
