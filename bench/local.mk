@@ -10,6 +10,9 @@ bench_limits_SOURCES = bench/limits.c
 noinst_PROGRAMS += bench/journal_bench
 bench_journal_bench_SOURCES = bench/journal_bench.c
 bench_journal_bench_LDADD = $(L_JOURNAL)
+noinst_PROGRAMS += bench/open_bench
+bench_open_bench_SOURCES = bench/open_bench.c
+bench_open_bench_LDADD = $(L_MAILBOX)
 # Loaded into both servers of a row; without sanitizers, which want to come first.
 noinst_DATA = bench/slow_flush.so
 CLEANFILES += bench/slow_flush.so
