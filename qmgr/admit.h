@@ -20,7 +20,7 @@ enum admit_class { CLASS_OWN = 0, CLASS_MX = 1, CLASS_SUBMISSION = 2, CLASS_LOCA
 
 /*
  * A seal is made when a session begins (log-in) or at RCPT (route) and used when the message is complete: it may have run out by at most this many
- * seconds. A session that lasts longer is told to log in again.
+ * seconds. smtpd tells a session that lasts half as long to log in again (LOGIN_LIFE): this is the bound on one that is captured.
  */
 #define ADMIT_GRACE 3600
 #define ADMIT_TARGETS_MAX 100000

@@ -89,6 +89,7 @@ struct session {
 	char *helo; /* the client's name of itself */
 	/* AUTH. */
 	bool login_ready; /* logged in; the last challenge is to be acknowledged */
+	int64_t login_time;
 	struct view account, login; /* own memory */
 	struct view mechanism, response; /* of the step that waits; own memory */
 	bool has_initial;

@@ -130,8 +130,22 @@ static const struct smtp_reply *mail_allowed(const struct session *s, const stru
 	return NULL;
 }
 
+/* The seal of the log-in runs out: better now than when the message is complete (RFC 5321 3.8 leaves 421 to any moment). */
+static bool login_is_old(struct session *s)
+{
+	static const struct smtp_reply again = { 421, "4.7.0", "The session has lasted too long: connect and log in again" };
+
+	if (!s->account.n || s->ops->now(s->arg) - s->login_time < LOGIN_LIFE)
+		return false;
+	session_error_end(s, &again);
+	return true;
+}
+
 void command_mail(struct session *s, struct view arg)
 {
+	if (login_is_old(s))
+		return;
+
 	struct smtp_mail m;
 	const struct smtp_reply *bad = smtp_mail_read(arg, form(s), &m);
 	static const struct smtp_reply too_long = { 501, "5.1.7", "Sender address too long" };

@@ -123,6 +123,7 @@ static void accepted(struct session *s, const struct ipc_auth_step *m)
 {
 	s->account = view_copy(m->account);
 	s->login = view_copy(m->login);
+	s->login_time = s->ops->now(s->arg);
 	if (!m->challenge.n) {
 		logged_in(s);
 		return;

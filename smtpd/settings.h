@@ -31,6 +31,11 @@ enum {
 	FAMILIAR_FACTOR = 10, /* who is no stranger may make so many times smtpd.error_limit errors */
 	ERROR_DELAY = 100,  /* ms more for each error beyond */
 	LOGIN_DELAY = 1000, /* ms more for each refused log-in of the session after the first, up to four (auth waits too) */
+	/*
+	 * Seconds after its log-in during which a session may begin transactions; then it is told to log in again. Below qmgr's ADMIT_GRACE by what a
+	 * slow transaction may take, so that a message is not refused after it was sent.
+	 */
+	LOGIN_LIFE = 1800,
 	RCPTS_ASKED = 64,   /* recipients of one transaction that lookup is asked about at a time */
 	/* Octets of content that all clients of a process may hold in memory before new messages are put off with 452. */
 	CONTENT_TOTAL = 512 * 1024 * 1024,

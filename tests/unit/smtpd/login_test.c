@@ -143,6 +143,28 @@ static void auth_is_lost(void **state)
 	rig_fini(&r);
 }
 
+/* A log-in counts for a bounded time, and that is said at MAIL, not when the message has been sent. */
+static void a_login_grows_old(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, "submission");
+	rig_connect(&r, "submission", true);
+	RIG_SEND(&r, "EHLO x\r\n" PLAIN);
+	r.later = 1799;
+	RIG_SEND(&r, "MAIL FROM:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\n");
+	r.later = 3000; /* one that has begun goes on */
+	RIG_SEND(&r, "DATA\r\nFrom: <alice@example.test>\r\n\r\n.\r\nNOOP\r\n");
+	RIG_CODES(&r, "250 235 250 250 354 250 250");
+	assert_int_equal(r.commits, 1);
+	assert_false(rig_ended(&r));
+	RIG_SEND(&r, "MAIL FROM:<alice@example.test>\r\n");
+	RIG_CODES(&r, "421");
+	assert_true(rig_ended(&r));
+	rig_fini(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +175,7 @@ int main(void)
 		cmocka_unit_test(guessing_is_slow),
 		cmocka_unit_test(tls),
 		cmocka_unit_test(auth_is_lost),
+		cmocka_unit_test(a_login_grows_old),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,7 @@ struct rig {
 	struct ipc_commit last; /* its views are not valid, the numbers are */
 	char sender[330];
 	uint64_t waited; /* ms of delay */
+	int64_t later;   /* seconds that have passed */
 	bool aborted;    /* auth_abort was called */
 };
 
