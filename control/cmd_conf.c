@@ -85,12 +85,17 @@ int cmd_config(struct cli *c)
 {
 	enum param_id only = PARAM_COUNT;
 	bool first = true;
+	int code;
 
 	if (c->nargs) {
 		only = conf_find(view_of(c->args[0]));
 		if (only == PARAM_COUNT)
 			return cli_fail(EXIT_DATA, "there is no parameter %s; `postrider config -d` lists all", c->args[0]);
 	}
+	/* The defaults do not depend on a file: they are asked for when there is none yet. */
+	code = (c->options & OPT_CHANGED) || !(c->options & OPT_DEFAULTS) ? cli_conf(c) : EXIT_OK;
+	if (code)
+		return code;
 	if (cli_json(c))
 		putchar('{');
 	for (unsigned p = 0; p < PARAM_COUNT; p++)

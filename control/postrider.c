@@ -12,7 +12,7 @@ const struct command commands[] = {
 	{ "reload", NULL, "", 0, 0, 0, false, "takes the configuration anew, without dropping a connection", cmd_reload },
 	{ "status", NULL, "", 0, 0, 0, false, "says what runs", cmd_status },
 	{ "check", NULL, "", 0, 0, 0, true, "says what is wrong with the configuration, and where", cmd_check },
-	{ "config", NULL, "[NAME]", 0, 1, OPT_DEFAULTS | OPT_CHANGED, false, "prints the parameters that are in force", cmd_config },
+	{ "config", NULL, "[NAME]", 0, 1, OPT_DEFAULTS | OPT_CHANGED, true, "prints the parameters that are in force", cmd_config },
 	{ "processes", NULL, "", 0, 0, OPT_USERS, true, "prints the table of processes: users, rights, channels", cmd_processes },
 	{ "users", "create", "", 0, 0, 0, false, "makes the system users that the processes run as", cmd_users_create },
 	{ "version", NULL, "", 0, 0, 0, true, "prints the version", cmd_version },
