@@ -73,6 +73,8 @@ struct backend_ops {
 	/* exclusive unless BACKEND_LOCK_SHARED. ERR_BUSY when wait is false and another has it. */
 	int (*lock)(struct backend *b, enum backend_lock which, bool exclusive, bool wait);
 	void (*unlock)(struct backend *b, enum backend_lock which);
+	/* Whether another has it exclusively. Takes nothing, so that whoever wants it is not kept out. */
+	bool (*locked)(struct backend *b, enum backend_lock which);
 	/* The published mark; 0 when there is none that is valid. Putting it is best effort but seen by all who get it later on this machine. */
 	uint64_t (*mark_get)(struct backend *b);
 	int (*mark_put)(struct backend *b, uint64_t mark);

@@ -479,6 +479,19 @@ static void open_lock_file(struct file_backend *f)
 	f->lockfd = openat(f->dirfd, LOCK_NAME, (f->write ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, f->mode);
 }
 
+/* Where it cannot be told, somebody may have it. */
+static bool file_locked_octet(struct backend *b, enum backend_lock which)
+{
+	struct file_backend *f = backend_of(b);
+	struct flock l = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = (off_t)which, .l_len = 1 };
+
+	if (f->lockfd < 0)
+		open_lock_file(f);
+	if (f->lockfd < 0)
+		return errno != ENOENT;
+	return fcntl(f->lockfd, F_OFD_GETLK, &l) != 0 || l.l_type != F_UNLCK;
+}
+
 static uint64_t file_mark_get(struct backend *b)
 {
 	struct file_backend *f = backend_of(b);
@@ -538,6 +551,7 @@ static const struct backend_ops file_ops = {
 	.flush_names = file_flush_names,
 	.lock = file_lock_octet,
 	.unlock = file_unlock_octet,
+	.locked = file_locked_octet,
 	.mark_get = file_mark_get,
 	.mark_put = file_mark_put,
 	.free = file_free,

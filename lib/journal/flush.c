@@ -319,3 +319,13 @@ int journal_flush_range(struct journal *j, uint64_t from, uint64_t to)
 		r = journal_refresh(j);
 	return r == ERR_OK && last > 0 && !still_there(j, last) ? ERR_IO : r;
 }
+
+uint64_t journal_settled(struct journal *j)
+{
+	uint64_t mark;
+
+	if (!j->backend->ops->locked(j->backend, BACKEND_LOCK_SHARED))
+		return j->end;
+	mark = j->backend->ops->mark_get(j->backend);
+	return mark < j->end ? mark : j->end;
+}

@@ -88,6 +88,11 @@ MUST_CHECK int journal_flush_end(struct journal *j, struct journal_flush *f, uin
 MUST_CHECK int journal_flush(struct journal *j);
 /* For a reader or shared writer that must be sure of what it shows: flushes the segments that hold [from, to) by its own descriptors. */
 MUST_CHECK int journal_flush_range(struct journal *j, uint64_t from, uint64_t to);
+/*
+ * For a reader: no flush of the stream's owner that fails later takes away what lies below this. While there is an owner it is the published mark;
+ * without one, the end as of the last refresh, which the next owner keeps (but what lies above the mark needs journal_flush_range).
+ */
+uint64_t journal_settled(struct journal *j);
 
 /* Looks again at what other processes appended, rolled, compacted or dropped. ERR_OK also when nothing changed. */
 MUST_CHECK int journal_refresh(struct journal *j);

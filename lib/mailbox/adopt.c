@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Adoption: what local-delivery has appended to `incoming` becomes messages with UIDs, by reference. A record says up to which
- * position all is adopted, and the guarded append lets only one process say it, so that each delivery is adopted exactly once.
+ * position all is adopted, and the guarded append lets only one process say it, so that each delivery is adopted exactly once. What
+ * local-delivery may still take back, because its flush can fail, waits.
  */
 #include <stdlib.h>
 
@@ -23,7 +24,7 @@ struct adoption {
 	unsigned keywords;    /* that the account has by now */
 	struct buf names[MAIL_KEYWORDS_MAX]; /* of the new ones */
 	unsigned deliveries;
-	uint64_t next, back;
+	uint64_t next, back, limit;
 };
 
 static int keyword_bit(struct adoption *a, struct view name)
@@ -83,6 +84,8 @@ static int adopt_one(void *arg, const struct journal_record *r)
 	struct adoption *a = arg;
 	struct incoming in;
 	struct incoming_target t = { .mailbox = VIEW("INBOX") };
+	if (r->position >= a->limit)
+		return ERR_END;
 	a->next = r->next;
 	if (r->kind != INCOMING_MESSAGE)
 		return ERR_OK;
@@ -106,7 +109,8 @@ static int make_durable(struct store *s, uint64_t next)
 
 static int build_adoption(struct store *s, void *request, struct batch *b)
 {
-	struct adoption a = { .s = s, .batch = b, .keywords = s->st->nkeywords, .uids = map64_new(), .next = s->st->incoming };
+	struct adoption a = { .s = s, .batch = b, .keywords = s->st->nkeywords, .uids = map64_new(), .next = s->st->incoming,
+		.limit = journal_settled(s->incoming) };
 	uint64_t scanned = 0;
 	buf_init(&a.list, UINT32_C(32) << 20);
 	buf_init(&a.item, 256);

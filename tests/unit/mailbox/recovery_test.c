@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "journal/seam.h"
+#include "mailbox/incoming.h"
 #include "mailbox/records.h"
 #include "mailbox/store.h"
 #include "sys/file.h"
@@ -334,6 +335,56 @@ static void test_failed_flush(void **state)
 	assert_string_equal(contents_of(a, account_open(a), "INBOX"), "1:kept 2:after");
 }
 
+/* What delivery may take back is not adopted: a flush of it that fails leaves no message that cannot be read, and none twice. */
+static void incoming_append(struct journal *j, uint64_t message, const char *text)
+{
+	struct incoming in = { .id = { 1, message, 0 }, .date = 1, .back = journal_end(j) };
+	struct buf head;
+	buf_init(&head, INCOMING_HEAD_MAX);
+	incoming_encode(&head, &in, NULL, 0);
+	struct journal_frame f = { .kind = INCOMING_MESSAGE, .parts = { buf_view(&head), view_of(text) } };
+	assert_int_equal(journal_append(j, journal_end(j), &f, 1), ERR_OK);
+	buf_fini(&head);
+}
+
+static void test_delivery_taken_back(void **state)
+{
+	struct account *a = *state;
+	struct fault f = { .op = SEAM_FLUSH, .seam = { .arg = &f, .before = fault_before } };
+	struct journal_options o = { .role = JOURNAL_OWNER, .create = true, .seam = &f.seam };
+	struct journal *j;
+	int fd;
+	struct store *s = account_open(a);
+	assert_int_equal(file_mkdir(a->fd, "incoming", 0700), ERR_OK);
+	assert_int_equal(file_open_dir(a->fd, "incoming", &fd), ERR_OK);
+	assert_int_equal(journal_open(fd, &o, &j), ERR_OK);
+	incoming_append(j, 1, "one");
+	assert_int_equal(journal_flush(j), ERR_OK);
+	incoming_append(j, 2, "two");
+	settle(s);
+	assert_string_equal(contents_of(a, s, "INBOX"), "1:one");
+	f.error = EIO;
+	assert_int_equal(journal_flush(j), ERR_IO);
+	f.error = 0;
+	settle(s);
+	incoming_append(j, 2, "two");
+	assert_int_equal(journal_flush(j), ERR_OK);
+	settle(s);
+	assert_string_equal(contents_of(a, s, "INBOX"), "1:one 2:two");
+	/* A delivery that ended before it could flush: the next one keeps what it finds, and so what it left is there. */
+	incoming_append(j, 3, "three");
+	journal_close(j);
+	settle(s);
+	assert_int_equal(journal_open(fd, &o, &j), ERR_OK);
+	f.error = EIO;
+	assert_int_equal(journal_flush(j), ERR_IO);
+	f.error = 0;
+	settle(s);
+	assert_string_equal(contents_of(a, s, "INBOX"), "1:one 2:two 3:three");
+	journal_close(j);
+	close(fd);
+}
+
 /* A full disk: refused, nothing changed; room again, and it goes on. */
 static void test_full_disk(void **state)
 {
@@ -368,6 +419,7 @@ int main(void)
 		account_test(test_left_behind),
 		account_test(test_nonsense_records),
 		account_test(test_failed_flush),
+		account_test(test_delivery_taken_back),
 		account_test(test_full_disk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
