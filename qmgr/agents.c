@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "log/log.h"
 #include "qmgr/qmgr.h"
+#include "sys/clock.h"
 #include "sys/file.h"
 
 enum { PROMOTE = 256, CHECK_MS = 60000 };
@@ -41,6 +42,12 @@ static void make_group(struct qmgr *q, unsigned i, enum ipc_role role, unsigned 
 	}
 }
 
+/* Seconds by which the wall clock is ahead of the one that never jumps. */
+static int64_t clock_lead(void)
+{
+	return (int64_t)qmgr_now() - (int64_t)(clock_mono_ms() / 1000);
+}
+
 void agents_init(struct qmgr *q)
 {
 	unsigned n = daemon_channels(q->d, ROLE_LOCAL_DELIVERY);
@@ -52,6 +59,7 @@ void agents_init(struct qmgr *q)
 	q->offers = map64_new();
 	q->schedule = (struct later){ .fn = schedule_later, .arg = q };
 	q->due = timer_new(q->d->loop, due, q);
+	q->clock_lead = clock_lead();
 }
 
 /* ---- making parts ---- */
@@ -294,12 +302,38 @@ static size_t all_lanes(const struct qmgr *q)
 	return n;
 }
 
+static void wait_less(struct qmgr *q, uint32_t by)
+{
+	handle at = 0;
+	for (handle h = state_next(q->state, &at); h != HANDLE_NONE; h = state_next(q->state, &at)) {
+		const struct message *m = state_message(q->state, h);
+		if (m->heap == HANDLE_NONE)
+			continue;
+		uint32_t next_try = m->next_try > by ? m->next_try - by : 0;
+		state_unwait(q->state, h);
+		state_wait(q->state, h, next_try);
+	}
+}
+
+/* When the clock is set back, those that wait move with it: it might be years until it shows again the time that they were given. */
+static void follow_clock(struct qmgr *q)
+{
+	int64_t lead = clock_lead(), back = q->clock_lead - lead;
+	if (back > 1) {
+		log_warn("clock_went_back", LU("seconds", (uint64_t)back));
+		wait_less(q, back < UINT32_MAX ? (uint32_t)back : UINT32_MAX);
+	}
+	if (back > 1 || back < 0)
+		q->clock_lead = lead;
+}
+
 /* Those whose time has come are made ready; a bounded number a turn. */
 static void promote(struct qmgr *q)
 {
-	uint64_t now = qmgr_now();
 	unsigned n = 0;
 	handle h;
+	follow_clock(q);
+	uint64_t now = qmgr_now();
 	while ((h = state_first(q->state)) != HANDLE_NONE) {
 		struct message *m = state_message(q->state, h);
 		uint64_t wait = m->next_try > now ? (m->next_try - now) * 1000 : 0;

@@ -79,6 +79,7 @@ struct qmgr {
 	uint64_t last_id; /* of offers and requests */
 	struct later schedule;
 	struct timer *due;
+	int64_t clock_lead;   /* of the wall clock over the monotonic one, when it was last looked at (agents.c) */
 	struct map *committing; /* commits on their way, by commit id */
 	size_t intake[CLASS_COUNT]; /* octets of these, by the class of their receiver */
 	struct map64 *tellings; /* notifications that wait for lookup's answer, by request id */
