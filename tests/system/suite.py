@@ -527,7 +527,7 @@ class Load:
 
     def __init__(self, s, threads=4, users=3, pause=0.0, body="x" * 500 + "\r\n"):
         self.s, self.users, self.pause, self.body = s, users, pause, body
-        self.sure, self.open, self.refused = {}, {}, 0
+        self.sure, self.open, self.refused, self.codes = {}, {}, 0, set()  # codes: of refusals
         self.lock, self.done = threading.Lock(), threading.Event()
         works = [self.outside, self.submit, self.append]
         self.threads = [threading.Thread(target=self.forever, args=(works[i % 3], i), daemon=True) for i in range(threads)]
@@ -548,8 +548,9 @@ class Load:
             self.open[ident] = where
         try:
             do(text)
-        except smtplib.SMTPResponseException:
+        except smtplib.SMTPResponseException as e:
             with self.lock:
+                self.codes.add(e.smtp_code)
                 self.open.pop(ident)
                 self.refused += 1
             raise
