@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Random operations by two stores on one home against a simple model, with small segments, checkpoints, compaction, a lost hint and reopening in
- * between; and the same in a child that is killed at a random moment: what was acknowledged is there, once, under its UID.
+ * between; and the same in a child that is killed at a random moment, and at each system call: what was acknowledged is there, once, under its UID.
  */
+#include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "mailbox/store.h"
 #include "tests/unit/mailbox/help.h"
+#include "tests/unit/sys/stepper.h"
 
 #define BOXES 5
 #define MESSAGES 4000
@@ -408,6 +412,126 @@ static void test_killed(void **state)
 	}
 }
 
+/* ---- killed at every step ---- */
+/*
+ * Before and after each system call of a life that goes through all that happens to an account: delivery, adoption, append, copy, flags, expunge,
+ * checkpoint, compaction, relocation and the release of incoming.
+ */
+enum { LIFE = 12, STEPS = 2 * LIFE };
+
+struct life {
+	struct model *m;
+	atomic_uint *done; /* in memory that the killed share with the test */
+};
+
+static void run_op(struct model *m, unsigned i)
+{
+	static void (*const ops[LIFE])(struct model *m) = { op_deliver, op_append, op_flags, op_copy, op_deliver, op_expunge, op_tidy, op_names,
+		op_deliver, op_expunge, op_tidy, op_reopen };
+	ops[i % LIFE](m);
+}
+
+static void live(void *arg)
+{
+	struct life *l = arg;
+	open_stores(l->m);
+	for (unsigned i = 0; i < STEPS; i++) {
+		run_op(l->m, i);
+		atomic_store(l->done, i + 1);
+	}
+}
+
+/* Mail of both kinds, most of it expunged: the next housekeeping has all to do. */
+static struct model *warm_up(struct account *a)
+{
+	struct model *m = model_new(a, 5);
+	open_stores(m);
+	for (unsigned i = 0; i < 160; i++)
+		(i % 4 == 3 ? op_append : op_deliver)(m);
+	for (unsigned i = 0; i < BOXES; i++) {
+		struct box *b = &m->b[i];
+		struct uidset u = uids_of(3, b->next > 4 ? b->next - 4 : 3);
+		struct mailbox_view *v = b->exists ? fresh_view(m->s[0], b) : NULL;
+		if (v)
+			assert_int_equal(mailbox_view_expunge(v, &u, true, NULL), ERR_OK);
+		remove_range(b, 3, b->next > 4 ? b->next - 4 : 3, b->n);
+		mailbox_view_close(v);
+		flush(m->s[0]);
+		uidset_fini(&u);
+	}
+	close_stores(m);
+	return m;
+}
+
+static void copy_home(const struct account *from, const struct account *to)
+{
+	char command[200];
+	snprintf(command, sizeof command, "cp -a %s/. %s/", from->path, to->path);
+	assert_int_equal(system(command), 0);
+}
+
+/* True: it was killed. Then the account is as after the operations that were told, or the one behind them, whole. */
+static bool killed_at(const struct account *warm, const struct model *begun, atomic_uint *done, unsigned long step, unsigned long *steps)
+{
+	void *state;
+	account_new(&state);
+	struct account *a = state;
+	struct model *m = model_new(NULL, 0), *alone = model_new(NULL, 0);
+	struct life l = { m, done };
+	struct store_options o = { .segment_size = 16384 };
+	struct store *s;
+	copy_home(warm, a);
+	a->segment_size = warm->segment_size;
+	a->deliveries = warm->deliveries;
+	*alone = *m = *begun;
+	m->a = a;
+	alone->a = NULL;
+	alone->s[0] = alone->s[1] = NULL;
+	atomic_store(done, 0);
+	bool killed = stepper_kill(live, &l, step, steps);
+	for (unsigned i = 0; i < atomic_load(done); i++)
+		run_op(alone, i);
+	assert_int_equal(store_open(NULL, a->fd, &o, &s), ERR_OK);
+	const char *bad = differences(alone, s);
+	if (bad && killed && atomic_load(done) < STEPS) {
+		run_op(alone, atomic_load(done));
+		bad = differences(alone, s);
+	}
+	if (bad)
+		fail_msg("killed at step %lu, after operation %u, the store differs in %s", step, atomic_load(done), bad);
+	store_close(s);
+	if (!killed) { /* it came through all: what was there first was replaced, and released */
+		assert_int_not_equal(faccessat(a->fd, "journal/0000000000000000", F_OK, 0), 0);
+		assert_int_not_equal(faccessat(a->fd, "incoming/0000000000000000", F_OK, 0), 0);
+	}
+	free(m);
+	free(alone);
+	account_free(&state);
+	return killed;
+}
+
+static void test_killed_at_every_step(void **state)
+{
+	struct account *a = *state;
+	unsigned long stride = getenv("POSTRIDER_CHECK_FAULTS") ? 1 : 101, steps = 0, kills = 0;
+	atomic_uint *done = mmap(NULL, sizeof *done, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(done != MAP_FAILED);
+	if (!stepper_works()) {
+		print_message("this process may not trace its children\n");
+		skip();
+	}
+	a->segment_size = 16384;
+	struct model *m = warm_up(a);
+	assert_int_equal(faccessat(a->fd, "journal/0000000000000000", F_OK, 0), 0);
+	assert_int_equal(faccessat(a->fd, "incoming/0000000000000000", F_OK, 0), 0);
+	for (unsigned long k = 1; killed_at(a, m, done, k, &steps); k += stride)
+		kills++;
+	print_message("%lu kills, %lu steps\n", kills, steps);
+	assert_true(kills > 10);
+	free(m);
+	(void)munmap(done, sizeof *done);
+}
+
 /* Two processes at once, each appending and flagging: nothing is lost, no UID is given twice. */
 static void hammer(struct account *a, int who)
 {
@@ -466,6 +590,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		account_test(test_model),
 		cmocka_unit_test(test_killed),
+		account_test(test_killed_at_every_step),
 		account_test(test_two_processes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: ISC
+SYS_STEPPER = tests/unit/sys/stepper.c tests/unit/sys/stepper.h
 check_PROGRAMS += tests/unit/sys/file_test
 tests_unit_sys_file_test_SOURCES = tests/unit/sys/file_test.c
 tests_unit_sys_file_test_LDADD = $(L_SYS) $(TEST_LIBS)
