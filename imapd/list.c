@@ -205,6 +205,15 @@ static bool options(struct session *s, const struct option *table, unsigned *bit
 	return true;
 }
 
+/* RFC 5258 3: RECURSIVEMATCH asks for parents of what another option selects, and alone makes no sense. */
+static bool selects_make_sense(struct session *s, unsigned bits)
+{
+	if ((bits & ~(unsigned)OPT_REMOTE) != OPT_RECURSIVE)
+		return true;
+	session_bad(s, "RECURSIVEMATCH needs another selection option");
+	return false;
+}
+
 static bool pattern_add(struct session *s, struct list_job *j, struct view reference, bool *root)
 {
 	struct view v;
@@ -255,7 +264,8 @@ static void list(struct session *s, bool lsub)
 	s->job_free = list_free;
 	if (!args_space(s))
 		return;
-	if (!lsub && imap_take(&s->text, '(') && (!options(s, select_options, &j->selects, &j->status) || !args_space(s)))
+	if (!lsub && imap_take(&s->text, '(') &&
+		(!options(s, select_options, &j->selects, &j->status) || !selects_make_sense(s, j->selects) || !args_space(s)))
 		return;
 	if (!patterns(s, j, &root)) {
 		session_bad(s, "LIST takes a reference and a pattern");

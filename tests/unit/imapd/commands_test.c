@@ -81,6 +81,9 @@ static void subscriptions(void **state)
 	assert_has(got, "* LIST (\\HasNoChildren \\Subscribed) \"/\" \"a/b\"");
 	assert_has(got, "* LIST (\\NonExistent \\Noselect \\HasNoChildren \\Subscribed) \"/\" \"gone\"");
 	assert_has(command(c, "LIST (SUBSCRIBED RECURSIVEMATCH) \"\" %", "OK"), "\"a\" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+	command(c, "LIST (RECURSIVEMATCH) \"\" %", "BAD");
+	command(c, "LIST (RECURSIVEMATCH REMOTE) \"\" %", "BAD");
+	command(c, "LIST (REMOTE) \"\" %", "OK");
 	assert_has(command(c, "LIST \"\" a/b RETURN (SUBSCRIBED)", "OK"), "\\Subscribed");
 	command(c, "UNSUBSCRIBE a/b", "OK");
 	assert_lacks(command(c, "LSUB \"\" *", "OK"), "a/b");
@@ -93,6 +96,13 @@ static void appends(void **state)
 	assert_has(talk(c, "x APPEND INBOX (\\Seen $work) \"22-Nov-2026 02:12:44 +0000\" {11}\r\n", "+ "), "+ ");
 	assert_has(talk(c, "A: b\r\n\r\nhi\n\r\n", "x "), "x OK [APPENDUID ");
 	assert_has(command(c, "STATUS INBOX (MESSAGES UNSEEN SIZE HIGHESTMODSEQ)", "OK"), "MESSAGES 1 UNSEEN 0 SIZE 11 ");
+	/* The day that SEARCH compares is the one that INTERNALDATE shows. */
+	assert_has(talk(c, "z APPEND Drafts \" 1-Jan-2026 23:30:00 -0800\" {3+}\r\nA:b\r\n", "z "), "z OK");
+	command(c, "EXAMINE Drafts", "OK");
+	assert_has(command(c, "FETCH 1 INTERNALDATE", "OK"), "\" 2-Jan-2026 07:30:00 +0000\"");
+	assert_has(command(c, "SEARCH ON 2-Jan-2026", "OK"), "* SEARCH 1\r\n");
+	assert_lacks(command(c, "SEARCH BEFORE 2-Jan-2026", "OK"), "* SEARCH 1");
+	command(c, "UNSELECT", "OK");
 	command(c, "APPEND nothere {3}", "NO [TRYCREATE]");
 	command(c, "APPEND INBOX {99999999}", "NO [TOOBIG]");
 	command(c, "APPEND INBOX {0}", "BAD");
