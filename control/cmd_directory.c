@@ -7,8 +7,26 @@
 #include "cli.h"
 #include "password_input.h"
 
-/* Sends one request and waits for its end; says `did` for people when it is done. */
-static int ask(struct cli *c, enum ipc_kind kind, const void *m, const char *what, const char *did)
+static void say_done(const struct cli *c, const char *what, const char *did, uint64_t uid, const char *password)
+{
+	if (!cli_json(c)) {
+		printf("%s %s\n", what, did);
+		if (password)
+			printf("password: %s\n", password);
+		return;
+	}
+	printf("{\"name\":");
+	json_string(stdout, view_of(what));
+	printf(",\"uid\":%llu", (unsigned long long)uid);
+	if (password) {
+		printf(",\"password\":");
+		json_string(stdout, view_of(password));
+	}
+	printf("}\n");
+}
+
+/* Sends one request and waits for its end; says `did` for people when it is done, and the password that was made, if any. */
+static int ask(struct cli *c, enum ipc_kind kind, const void *m, const char *what, const char *did, const char *password)
 {
 	struct ipc_client *client = cli_connect(c, "accounts.sock", ROLE_ACCOUNTS);
 	enum ipc_kind got = IPC_NONE;
@@ -24,13 +42,8 @@ static int ask(struct cli *c, enum ipc_kind kind, const void *m, const char *wha
 		const struct ipc_control_done *done = answer;
 
 		code = cli_done(done, "");
-		if (!code && cli_json(c)) {
-			printf("{\"name\":");
-			json_string(stdout, view_of(what));
-			printf(",\"uid\":%llu}\n", (unsigned long long)done->count);
-		} else if (!code) {
-			printf("%s %s\n", what, did);
-		}
+		if (!code)
+			say_done(c, what, did, done->count, password);
 	}
 	ipc_client_close(client);
 	return code;
@@ -67,14 +80,14 @@ int cmd_domain_add(struct cli *c)
 {
 	struct ipc_domain_add m = { .id = 1, .domain = view_of(c->args[0]) };
 
-	return ask(c, IPC_DOMAIN_ADD, &m, c->args[0], "is hosted here now");
+	return ask(c, IPC_DOMAIN_ADD, &m, c->args[0], "is hosted here now", NULL);
 }
 
 int cmd_domain_delete(struct cli *c)
 {
 	struct ipc_domain_delete m = { .id = 1, .domain = view_of(c->args[0]) };
 
-	return ask(c, IPC_DOMAIN_DELETE, &m, c->args[0], "is not hosted here any more");
+	return ask(c, IPC_DOMAIN_DELETE, &m, c->args[0], "is not hosted here any more", NULL);
 }
 
 int cmd_domain_list(struct cli *c)
@@ -110,7 +123,7 @@ static int set(struct cli *c, uint8_t action, const char *did)
 {
 	struct ipc_account_set m = { .id = 1, .action = action, .address = view_of(c->args[0]) };
 
-	return ask(c, IPC_ACCOUNT_SET, &m, c->args[0], did);
+	return ask(c, IPC_ACCOUNT_SET, &m, c->args[0], did, NULL);
 }
 
 static int set_password(struct cli *c, uint8_t action, const char *did)
@@ -124,9 +137,7 @@ static int set_password(struct cli *c, uint8_t action, const char *did)
 		code = password_input(c, &password);
 	m.password = buf_view(&password);
 	if (!code)
-		code = ask(c, IPC_ACCOUNT_SET, &m, c->args[0], did);
-	if (!code && (c->options & OPT_GENERATE))
-		printf("password: %s\n", buf_str(&password));
+		code = ask(c, IPC_ACCOUNT_SET, &m, c->args[0], did, (c->options & OPT_GENERATE) ? buf_str(&password) : NULL);
 	if (password.mem)
 		mem_wipe(password.mem, password.cap);
 	buf_fini(&password);
@@ -192,7 +203,7 @@ int cmd_alias_add(struct cli *c)
 		}
 	}
 	m.targets = (struct ipc_list){ .bytes = buf_view(&targets), .count = (uint32_t)(c->nargs - 1) };
-	code = ask(c, IPC_ALIAS_SET, &m, c->args[0], "is an alias now");
+	code = ask(c, IPC_ALIAS_SET, &m, c->args[0], "is an alias now", NULL);
 	buf_fini(&targets);
 	return code;
 }
@@ -201,7 +212,7 @@ int cmd_alias_delete(struct cli *c)
 {
 	struct ipc_alias_set m = { .id = 1, .delete = 1, .address = view_of(c->args[0]) };
 
-	return ask(c, IPC_ALIAS_SET, &m, c->args[0], "is deleted");
+	return ask(c, IPC_ALIAS_SET, &m, c->args[0], "is deleted", NULL);
 }
 
 static void print_targets(const struct cli *c, const char *detail, bool first)

@@ -61,6 +61,9 @@ def test_an_account_lives(s):
     made = s.postrider("account", "add", who, "--generate")
     password = re.search(r"password: (\S+)", made).group(1)
     assert can_log_in(s, who, password)
+    made = json.loads(s.postrider("--json", "account", "passwd", who, "--generate"))
+    same(sorted(made), ["name", "password", "uid"])
+    assert can_log_in(s, who, made["password"]) and not can_log_in(s, who, password)
     again = {a["address"]: a["uid"] for a in json.loads(s.postrider("--json", "account", "list"))}[who]
     assert again > uid, "a uid was given again"
     s.postrider("account", "delete", who)
