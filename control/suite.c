@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/num.h"
+#include "sys/clock.h"
 #include "sys/file.h"
 
 static pid_t pid_read(int fd)
@@ -79,7 +79,5 @@ bool suite_process(struct view *rest, struct view *line)
 
 void suite_nap(void)
 {
-	struct timespec t = { .tv_nsec = 20 * 1000 * 1000 };
-
-	(void)nanosleep(&t, NULL);
+	clock_sleep_ms(20);
 }

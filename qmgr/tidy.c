@@ -207,9 +207,9 @@ static void compact(struct spool *s)
 {
 	bool more = false;
 	int err = journal_compact(s->journal, is_live, s, COMPACT_SLICE, &more);
-	if (err != ERR_OK)
+	if (err != ERR_OK && err != ERR_BUSY)
 		log_warn("spool_compaction_failed", LERR("error", err));
-	s->compacting = err == ERR_OK && more;
+	s->compacting = (err == ERR_OK && more) || err == ERR_BUSY; /* a snapshot is being taken: afterwards */
 	if (!s->compacting)
 		s->taken = 0;
 }

@@ -70,7 +70,10 @@ struct backend_ops {
 	int (*flush)(struct object *o);
 	int (*flush_names)(struct backend *b);
 
-	/* exclusive unless BACKEND_LOCK_SHARED. ERR_BUSY when wait is false and another has it. */
+	/*
+	 * Exclusive, or shared with others who ask for it so: the life of shared writers, a copy that holds compaction off. ERR_BUSY when wait is false
+	 * and another has it; ERR_NOT_FOUND: nobody has ever written here, and a reader does not begin it.
+	 */
 	int (*lock)(struct backend *b, enum backend_lock which, bool exclusive, bool wait);
 	void (*unlock)(struct backend *b, enum backend_lock which);
 	/* Whether another has it exclusively. Takes nothing, so that whoever wants it is not kept out. */

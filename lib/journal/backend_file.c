@@ -453,11 +453,21 @@ static int file_flush_names(struct backend *b)
 	return r;
 }
 
+/* A reader may come before the first writer; it looks again each time. */
+static void open_lock_file(struct file_backend *f)
+{
+	f->lockfd = openat(f->dirfd, LOCK_NAME, (f->write ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, f->mode);
+}
+
 static int file_lock_octet(struct backend *b, enum backend_lock which, bool exclusive, bool wait)
 {
 	struct flock l = { .l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET, .l_start = (off_t)which, .l_len = 1 };
 	int r;
 
+	if (backend_of(b)->lockfd < 0)
+		open_lock_file(backend_of(b));
+	if (backend_of(b)->lockfd < 0)
+		return err_of_errno(errno);
 	do
 		r = fcntl(backend_of(b)->lockfd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l);
 	while (r != 0 && errno == EINTR);
@@ -471,12 +481,6 @@ static void file_unlock_octet(struct backend *b, enum backend_lock which)
 	struct flock l = { .l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = (off_t)which, .l_len = 1 };
 
 	INVARIANT(fcntl(backend_of(b)->lockfd, F_OFD_SETLK, &l) == 0);
-}
-
-/* A reader may come before the first writer; it looks again each time. */
-static void open_lock_file(struct file_backend *f)
-{
-	f->lockfd = openat(f->dirfd, LOCK_NAME, (f->write ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, f->mode);
 }
 
 /* Where it cannot be told, somebody may have it. */

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A copy of a stream beside its writers: the files up to the one that holds the published mark, that one up to the mark. What is appended
- * meanwhile stands above the mark; what is compacted or dropped meanwhile shows in a second listing, and all is done again.
+ * meanwhile stands above the mark; compaction is locked out; what is dropped meanwhile is missed when it is to be taken, and all is done again.
  */
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "journal/internal.h"
+#include "sys/clock.h"
 
 #define TRIES 50
+#define PATIENCE_MS 60000
 #define CHUNK (256u << 10)
 #define MODE 0600
 
@@ -50,47 +52,57 @@ static int listing_make(struct backend *b, struct listing *l)
 	return r;
 }
 
-static bool has_begun(struct backend *b, const struct object_name *name)
+/* ERR_NOT_FOUND: it has gone since it was listed. */
+static int has_begun(struct backend *b, const struct object_name *name, bool *begun)
 {
 	uint8_t p[SEGMENT_DATA + FRAME_HEAD];
 	struct object *o;
 	struct segment_head head;
 	struct frame_head frame;
 	size_t got = 0;
+	int r = b->ops->open(b, name, false, &o);
 
-	if (b->ops->open(b, name, false, &o) != ERR_OK)
-		return false;
+	if (r != ERR_OK)
+		return r;
 	if (b->ops->read(o, 0, p, sizeof(p), &got) != ERR_OK)
 		got = 0;
 	object_unref(o);
-	return got == sizeof(p) && segment_head_get(p, &head) == ERR_OK && frame_head_get(p + SEGMENT_DATA, frame_salt_sum(head.salt), &frame) &&
+	*begun = got == sizeof(p) && segment_head_get(p, &head) == ERR_OK && frame_head_get(p + SEGMENT_DATA, frame_salt_sum(head.salt), &frame) &&
 		frame.kind == FRAME_KIND_BEGIN;
+	return ERR_OK;
 }
 
 struct plan {
-	size_t head;  /* the last that is copied */
-	bool sealed;  /* it as well: one behind it has begun */
-	uint64_t octets; /* of the head */
+	size_t n;        /* so many of the listing are taken */
+	uint64_t octets; /* of the last of them */
 };
 
-/* False: there is nothing that has begun. */
-static bool make_plan(struct backend *b, const struct listing *l, uint64_t mark, struct plan *p)
+/* Up to the file that holds the published mark, and that one up to it. */
+static void plan_to_mark(const struct listing *l, uint64_t mark, struct plan *p)
 {
-	bool found = false;
+	const struct object_name *last;
 
-	*p = (struct plan){ .octets = UINT64_MAX };
-	for (size_t i = l->n; i-- > 0;) {
-		if (l->v[i].generation == 0 && !has_begun(b, &l->v[i]))
-			continue;
-		p->sealed = found || l->v[i].generation > 0;
-		p->head = i;
-		found = true;
-		if (mark == 0 || l->v[i].first < mark)
+	while (p->n < l->n && l->v[p->n].first < mark)
+		p->n++;
+	last = p->n > 0 ? &l->v[p->n - 1] : NULL;
+	if (last != NULL && last->generation == 0)
+		p->octets = SEGMENT_DATA + (mark - last->first);
+}
+
+/* Nothing was published: all but what was only prepared. */
+static int plan_all(struct backend *b, const struct listing *l, struct plan *p)
+{
+	bool begun = false;
+	int r = ERR_OK;
+
+	for (p->n = l->n; p->n > 0 && r == ERR_OK; p->n--) {
+		begun = l->v[p->n - 1].generation > 0;
+		if (!begun)
+			r = has_begun(b, &l->v[p->n - 1], &begun);
+		if (begun)
 			break;
 	}
-	if (found && mark > l->v[p->head].first)
-		p->octets = SEGMENT_DATA + (mark - l->v[p->head].first);
-	return found;
+	return r;
 }
 
 static int copy_octets(struct object *from, struct object *to, uint64_t limit)
@@ -136,15 +148,6 @@ static int take(struct backend *from, const struct object_name *name, struct bac
 	return r == ERR_UNSUPPORTED ? copy_object(from, name, to, UINT64_MAX) : r;
 }
 
-/* Whether the first n are what they were. */
-static bool unchanged(const struct listing *before, const struct listing *now, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (i >= now->n || by_place(&before->v[i], &now->v[i]) != 0)
-			return false;
-	return true;
-}
-
 static int empty(struct backend *b, struct listing *l)
 {
 	int r = listing_make(b, l);
@@ -154,47 +157,83 @@ static int empty(struct backend *b, struct listing *l)
 	return r;
 }
 
-/* ERR_NOT_FOUND: a file has gone meanwhile. */
+/* Files are shared where nothing is written to them any more: all but the last segment. */
+static int take_all(struct backend *from, struct backend *to, const struct listing *l, const struct plan *p, bool share)
+{
+	int r = ERR_OK;
+
+	for (size_t i = 0; i < p->n && r == ERR_OK; i++) {
+		if (i + 1 < p->n || l->v[i].generation > 0)
+			r = take(from, &l->v[i], to, share);
+		else
+			r = copy_object(from, &l->v[i], to, p->octets);
+	}
+	return r;
+}
+
+/* ERR_NOT_FOUND: a file has gone meanwhile, which only a drop can do, from the lowest up. */
 static int copy_once(struct backend *from, struct backend *to, bool share)
 {
 	uint64_t mark = from->ops->mark_get(from);
-	struct listing l = { 0 }, again = { 0 };
-	struct plan p;
+	struct listing l = { 0 };
+	struct plan p = { .octets = UINT64_MAX };
 	int r = listing_make(from, &l);
 
-	if (r == ERR_OK && make_plan(from, &l, mark, &p)) {
-		for (size_t i = 0; i < p.head && r == ERR_OK; i++)
-			r = take(from, &l.v[i], to, share);
-		if (r == ERR_OK)
-			r = p.sealed ? take(from, &l.v[p.head], to, share) : copy_object(from, &l.v[p.head], to, p.octets);
-		if (r == ERR_OK)
-			r = listing_make(from, &again);
-		if (r == ERR_OK && !unchanged(&l, &again, p.head + 1))
-			r = ERR_NOT_FOUND;
-		if (r == ERR_OK)
-			r = to->ops->mark_put(to, mark);
-	}
-	if (r == ERR_NOT_FOUND && empty(to, &again) != ERR_OK)
+	if (r == ERR_OK && mark > 0)
+		plan_to_mark(&l, mark, &p);
+	else if (r == ERR_OK)
+		r = plan_all(from, &l, &p);
+	if (r == ERR_OK)
+		r = take_all(from, to, &l, &p, share);
+	if (r == ERR_OK && p.n > 0)
+		r = to->ops->mark_put(to, mark);
+	if (r == ERR_NOT_FOUND && empty(to, &l) != ERR_OK)
 		r = ERR_IO;
 	free(l.v);
-	free(again.v);
 	return r;
+}
+
+/*
+ * A compaction gives new names to what old ones held, so that no listing would be true for long: it waits for us, as we wait for one that is
+ * under way, but for no longer than PATIENCE_MS: who holds that lock may be a captured process. ERR_NOT_FOUND: without a lock file nobody is at
+ * work here.
+ */
+static int lock_out_compaction(struct backend *b)
+{
+	int r;
+
+	for (int i = 0; (r = b->ops->lock(b, BACKEND_LOCK_COMPACT, false, false)) == ERR_BUSY && i < PATIENCE_MS; i++)
+		clock_sleep_ms(1);
+	return r;
+}
+
+static int copy_locked(struct backend *from, struct backend *to, bool share)
+{
+	int r = ERR_NOT_FOUND;
+
+	for (int i = 0; i < TRIES && r == ERR_NOT_FOUND; i++)
+		r = copy_once(from, to, share);
+	return r == ERR_NOT_FOUND ? ERR_BUSY : r;
 }
 
 int journal_copy(int from, int to, bool share)
 {
 	struct backend *a, *b;
+	bool locked;
 	int r = backend_file_open(from, false, false, MODE, NULL, &a);
 
 	if (r != ERR_OK)
 		return r;
 	r = backend_file_open(to, true, false, MODE, NULL, &b);
 	if (r == ERR_OK) {
-		r = ERR_NOT_FOUND;
-		for (int i = 0; i < TRIES && r == ERR_NOT_FOUND; i++)
-			r = copy_once(a, b, share);
+		r = lock_out_compaction(a);
+		locked = r == ERR_OK;
+		if (locked || r == ERR_NOT_FOUND)
+			r = copy_locked(a, b, share);
+		if (locked)
+			a->ops->unlock(a, BACKEND_LOCK_COMPACT);
 		backend_unref(b);
 	}
 	backend_unref(a);
-	return r == ERR_NOT_FOUND ? ERR_BUSY : r;
+	return r;
 }

@@ -128,7 +128,7 @@ void journal_on_damage(struct journal *j, void (*fn)(void *arg, uint64_t from, u
  * Compaction: sealed, durable segments are replaced by files with the survivors at their old positions. live says whether the
  * frame stays (it may not call on the journal). Does at most about `budget` octets of work a call (0: all) and says in *more whether some is left. Never
  * touches the head (journal_roll first, to have all that is durable compacted). Blocks: a call reads and writes, and flushes once or twice. ERR_BUSY: another
- * process compacts this stream.
+ * process compacts this stream, or copies it: try again later.
  */
 typedef bool journal_live_fn(void *arg, const struct journal_record *r);
 MUST_CHECK int journal_compact(struct journal *j, journal_live_fn *live, void *arg, uint64_t budget, bool *more);
@@ -140,7 +140,8 @@ MUST_CHECK int journal_roll(struct journal *j);
 /*
  * Copies the stream of one directory into another, empty one, beside its writers: what was durable when the call began is in the copy, and opening that is
  * recovery as after a power cut. Sealed files are shared (hard links) where the file systems let, so never write into a copy that
- * shares. No lock is taken; nothing is flushed. ERR_BUSY: compaction was faster each time.
+ * shares. Compaction waits meanwhile (journal_compact gives ERR_BUSY), and is waited for, up to a minute; nothing is flushed. Blocks. ERR_BUSY: a
+ * compaction took longer, or each time a file was dropped before it could be taken.
  */
 MUST_CHECK int journal_copy(int from, int to, bool share);
 

@@ -36,6 +36,14 @@ uint64_t clock_mono_ms(void)
 	return clock_mono_ns() / 1000000;
 }
 
+void clock_sleep_ms(unsigned ms)
+{
+	struct timespec left = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	while (nanosleep(&left, &left) != 0 && errno == EINTR) {
+	}
+}
+
 void random_bytes(void *p, size_t n)
 {
 	char *to = p;
