@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "journal/journal.h"
 #include "log/log.h"
+#include "mailbox/incoming.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 
@@ -34,6 +36,29 @@ static int open_shard(struct host *h, const char *shard, bool make, int *fd)
 	return err == ERR_OK ? file_open_dir(h->mail, shard, fd) : err;
 }
 
+struct owners {
+	int dir;
+	uid_t uid;
+	gid_t gid;
+};
+
+static int give_file(const char *name, void *arg)
+{
+	const struct owners *o = arg;
+	return fchownat(o->dir, name, o->uid, o->gid, AT_SYMLINK_NOFOLLOW) == 0 ? ERR_OK : err_of_errno(errno);
+}
+
+/* local-delivery would flush each new stream by itself; here one flush of the file system covers those of many homes. */
+static int make_stream(struct host *h, int incoming, uint32_t uid)
+{
+	struct journal_options o = { .role = JOURNAL_OWNER, .segment_size = INCOMING_SEGMENT, .mode = 0640, .create = true, .unflushed = true };
+	struct owners owners = { incoming, h->mail_uid, uid };
+	struct journal *j = NULL;
+	int err = journal_open(incoming, &o, &j);
+	journal_close(j);
+	return err != ERR_OK || daemon_single_user(h->d) ? err : file_list(incoming, give_file, &owners);
+}
+
 /* Fills the new home, which is still host's own and has a name that nobody looks for. */
 static int fill(struct host *h, int home, uint32_t uid)
 {
@@ -42,6 +67,8 @@ static int fill(struct host *h, int home, uint32_t uid)
 	int err = file_mkdir(home, "incoming", 0770);
 	if (err == ERR_OK)
 		err = file_open_dir(home, "incoming", &incoming);
+	if (err == ERR_OK)
+		err = make_stream(h, incoming, uid);
 	/* Its files belong to local-delivery and, by the directory's set-gid bit, to the account's group, which reads them. */
 	if (err == ERR_OK && fchmod(incoming, alone ? 0700 : 02770) != 0)
 		err = err_of_errno(errno);
@@ -55,11 +82,22 @@ static int fill(struct host *h, int home, uint32_t uid)
 	return ERR_OK;
 }
 
+static int remove_file(const char *name, void *arg)
+{
+	const int *dir = arg;
+	(void)unlinkat(*dir, name, 0);
+	return 0;
+}
+
 /* What was begun and will not be a home: no number begins with a dot, so that nobody would ever find it. */
 static void give_up(int shard, const char *temporary)
 {
 	char inner[NAME_SIZE * 2];
+	int incoming = -1;
 	snprintf(inner, sizeof inner, "%s/incoming", temporary);
+	if (file_open_dir(shard, inner, &incoming) == ERR_OK)
+		(void)!file_list(incoming, remove_file, &incoming);
+	fd_close(&incoming);
 	(void)unlinkat(shard, inner, AT_REMOVEDIR);
 	(void)unlinkat(shard, temporary, AT_REMOVEDIR);
 }

@@ -50,15 +50,20 @@ static int create_stream(struct journal *j)
 	return ERR_OK;
 }
 
-/* A new stream becomes durable at once, so that a missing first file always means that it was dropped. */
-static int finish_creation(struct journal *j)
+static int flush_creation(struct journal *j)
 {
 	int r = segment_open(j, j->head, true);
 
 	if (r == ERR_OK)
 		r = object_flush(j->head->object);
-	if (r == ERR_OK)
-		r = j->backend->ops->flush_names(j->backend);
+	return r == ERR_OK ? j->backend->ops->flush_names(j->backend) : r;
+}
+
+/* A new stream becomes durable at once, so that a missing first file always means that it was dropped. */
+static int finish_creation(struct journal *j)
+{
+	int r = j->o.unflushed ? ERR_OK : flush_creation(j);
+
 	if (r != ERR_OK)
 		return r;
 	j->durable = j->end;

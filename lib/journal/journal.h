@@ -35,6 +35,7 @@ struct journal_options {
 	uint32_t frame_max;    /* the largest payload, at most 1 GiB; 0: 64 MiB */
 	mode_t mode;           /* of new files; 0: 0600 */
 	bool create;           /* make the stream when the directory holds none; its own entry is the caller's to flush */
+	bool unflushed;        /* with create: what is made is the caller's to flush, before anybody can find the directory */
 	bool own;              /* others may write the directory: only this process' own files are read or written */
 	const struct journal_seam *seam; /* for tests (journal/seam.h); NULL in service */
 };

@@ -359,6 +359,39 @@ static void drop_frees_the_lowest(void **state)
 	journal_close(j);
 }
 
+static int count_flush(void *arg, struct seam_call *c)
+{
+	unsigned *n = arg;
+
+	*n += c->op == SEAM_FLUSH || c->op == SEAM_FLUSH_DIR;
+	return 0;
+}
+
+static void a_stream_is_made_for_a_later_flush(void **state)
+{
+	struct home *h = *state;
+	unsigned flushes = 0;
+	struct journal_seam seam = { .arg = &flushes, .before = count_flush };
+	struct journal_options o = { .role = JOURNAL_OWNER, .create = true, .unflushed = true, .seam = &seam };
+	struct journal *j;
+
+	assert_int_equal(journal_open(h->fd, &o, &j), ERR_OK);
+	assert_int_equal(journal_durable(j), journal_end(j));
+	journal_close(j);
+	assert_int_equal(flushes, 0);
+	/* Who opens it next need not flush it either; what is appended then is flushed as ever. */
+	o.unflushed = false;
+	assert_int_equal(journal_open(h->fd, &o, &j), ERR_OK);
+	assert_int_equal(flushes, 0);
+	add_text(j, 1, "first");
+	assert_true(journal_durable(j) < journal_end(j));
+	assert_int_equal(journal_flush(j), ERR_OK);
+	assert_true(flushes > 0);
+	assert_int_equal(journal_durable(j), journal_end(j));
+	assert_texts(j, "first");
+	journal_close(j);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,6 +409,7 @@ int main(void)
 		home_test(big_payloads_in_parts),
 		home_test(compaction_keeps_positions),
 		home_test(drop_frees_the_lowest),
+		home_test(a_stream_is_made_for_a_later_flush),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
