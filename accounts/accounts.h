@@ -21,6 +21,8 @@ struct accounts {
 	struct table_merge *merge; /* one that runs */
 	int merge_err;
 	uint64_t merged_size; /* of the delta after the last merge, or after one that failed */
+	uint32_t homes_next, homes_end; /* uids whose homes host is still to be asked for */
+	unsigned homes_asked; /* unanswered */
 };
 
 /* The handlers of accounts/jobs.c and accounts/lists.c, for the daemon's table. */
@@ -34,5 +36,9 @@ ipc_handler_fn accounts_on_domain_list, accounts_on_account_list, accounts_on_al
 void accounts_listings_gone(struct accounts *a, struct ipc_channel *c);
 /* Something was changed: begins a merge when the delta has grown enough, or else plans one for when it is quiet. */
 void accounts_changed(struct accounts *a);
+
+/* homes.c. The account with this uid is durable: its home may be made now, when host can, so that its first delivery does not wait for that. */
+void accounts_home_want(struct accounts *a, uint32_t uid);
+ipc_handler_fn accounts_on_home_made;
 
 #endif

@@ -129,6 +129,8 @@ static void flush_all(void *arg)
 		struct job *j = LIST_OF(n, struct job, stage);
 
 		j->err = err;
+		if (!err && j->kind == IPC_ACCOUNT_SET && j->action == ADD)
+			accounts_home_want(a, j->uid);
 		job_end(j);
 	}
 	if (err) {
@@ -354,6 +356,7 @@ const struct ipc_handler accounts_handlers[] = {
 	{ IPC_ACCOUNT_LIST, accounts_on_account_list },
 	{ IPC_ALIAS_SET, on_alias_set },
 	{ IPC_ALIAS_LIST, accounts_on_alias_list },
+	{ IPC_HOME_MADE, accounts_on_home_made },
 	{ 0 },
 };
 

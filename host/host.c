@@ -21,7 +21,7 @@ static void answer(const struct home_request *r, int err)
 {
 	struct ipc_home_made m = { .id = r->id, .outcome = (uint8_t)(err == ERR_OK ? IPC_DONE : err == ERR_DENIED ? IPC_NEVER : IPC_LATER) };
 	if (ipc_send(r->from, IPC_HOME_MADE, &m, NULL, 0) != ERR_OK)
-		log_warn("answer_lost", LS("to", "local-delivery"));
+		log_warn("answer_lost", LS("to", ipc_role_name(ipc_channel_peer(r->from))));
 }
 
 /* All that were asked for in one turn share their flushes. */

@@ -102,6 +102,7 @@ const struct process_channel process_channels[] = {
 	{ ROLE_LOGIN, ROLE_HOST },
 	{ ROLE_AUTH, ROLE_LOOKUP },
 	{ ROLE_ACCOUNTS, ROLE_LOOKUP },
+	{ ROLE_ACCOUNTS, ROLE_HOST },
 	{ ROLE_QMGR, ROLE_LOOKUP },
 	{ ROLE_SMTP_CLIENT, ROLE_QMGR },
 	{ ROLE_LOCAL_DELIVERY, ROLE_QMGR },

@@ -163,6 +163,49 @@ def test_what_was_done_survives_a_kill(s):
     assert can_log_in(s, "durable@example.test", "x")
 
 
+def add(s, n):
+    s.postrider("account", "add", s.name(n), "--password-stdin", stdin=PASSWORD + "\n")
+    return s.home(n)[1]
+
+
+def test_a_home_is_there_before_any_mail(s):
+    home = add(s, 11)
+    until(lambda: os.path.isdir(home + "/incoming"), 60, "the home of an account that was added")
+    s.wait_mail(11, s.send(to=11))
+
+
+def test_many_homes(s):
+    """More than are asked for at once."""
+    lines = "".join("many%d@example.test\n" % i for i in range(600))
+    assert "600 accounts added" in s.postrider("account", "add", "--batch", stdin=lines)
+    uids = [a["uid"] for a in json.loads(s.postrider("--json", "account", "list")) if a["address"].startswith("many")]
+    same(len(uids), 600)
+    missing = ["%s/%02x/%d" % (s.info["mail"], u & 0xff, u) for u in uids]
+    until(lambda: all(os.path.isdir(h) for h in missing), 120, "600 homes")
+
+
+def test_an_account_is_added_without_its_home(s):
+    """host stands still when it is asked, and dies: its successor is asked again."""
+    os.kill(s.pids("host")[0], signal.SIGSTOP)
+    home = add(s, 12)
+    assert not os.path.exists(home)
+    s.kill("host")
+    until(lambda: os.path.isdir(home), 60, "the home, by another host")
+    s.wait_mail(12, s.send(to=12))
+
+
+def test_a_home_that_nobody_made_is_made_by_the_delivery(s):
+    """Who asked and who was asked die both, before anything was done."""
+    os.kill(s.pids("host")[0], signal.SIGSTOP)
+    home = add(s, 13)
+    dead = [s.kill("accounts"), s.kill("host")]
+    until(lambda: not set(dead) & set(s.pids()) and s.status()["state"] == "running", 60, "the killed to be back")
+    assert not os.path.exists(home), "nobody remembers that it was wanted"
+    ident = s.send(to=13)
+    until(lambda: os.path.isdir(home), 60, "the home, made by the first delivery")
+    s.wait_mail(13, ident)
+
+
 def test_only_the_permitted_may_ask(s):
     if not ROOT:
         raise Skip("needs root, to be another user")

@@ -154,16 +154,20 @@ def test_sessions_run_as_their_accounts(s):
 
 def test_a_new_home_has_its_stream(s):
     """Made with the home, before any delivery, and local-delivery's own: nobody else may write it, and the account may read it."""
-    s.imap(3).logout()
-    uid = {x["address"]: x["uid"] for x in json.loads(s.postrider("--json", "account", "list"))}[s.name(3)]
-    incoming = "%s/%02x/%d/incoming" % (s.info["mail"], uid & 0xff, uid)
+    s.postrider("account", "add", s.name(4), "--password-stdin", stdin=PASSWORD + "\n")
+    uid, home = s.home(4)
+    until(lambda: os.path.isdir(home), 60, "host to make the home of an account that was added")
+    mail = pwd.getpwnam(PREFIX + "mail")
+    incoming = home + "/incoming"
+    for path, owners in ((home, (uid, mail.pw_gid, 0o710)), (incoming, (mail.pw_uid, uid, 0o2770))):
+        st = os.stat(path)
+        same((st.st_uid, st.st_gid, st.st_mode & 0o7777), owners, path)
     names = os.listdir(incoming)
     same(len([n for n in names if n != "lock"]), 1, "segments of a new stream")
-    mail = pwd.getpwnam(PREFIX + "mail").pw_uid
     for n in names:
         st = os.stat(incoming + "/" + n)
-        same((st.st_uid, st.st_gid, st.st_mode & 0o777), (mail, uid, 0o640), n)
-    s.wait_mail(3, s.send(to=3))
+        same((st.st_uid, st.st_gid, st.st_mode & 0o777), (mail.pw_uid, uid, 0o640), n)
+    s.wait_mail(4, s.send(to=4))
 
 
 def test_no_key_of_another_survives_in_a_session(s):

@@ -350,6 +350,11 @@ class Suite:
         finally:
             c.logout()
 
+    def home(self, n):
+        """The uid of an account, and its home, which need not be there."""
+        uid = {a["address"]: a["uid"] for a in json.loads(self.postrider("--json", "account", "list"))}[self.name(n)]
+        return uid, "%s/%02x/%d" % (self.info["mail"], uid & 0xff, uid)
+
     def wait_mail(self, n, ident, seconds=15):
         until(lambda: ident in self.mailbox(n), seconds, "%s to be in %s's INBOX" % (ident, self.name(n)), pause=0.1)
 
