@@ -20,7 +20,7 @@ struct account_process {
 	struct host *h;
 	unsigned image;
 	uint32_t uid;
-	bool served; /* had a session: what it left undone, if it was killed, is to be done */
+	uint32_t given; /* sessions. Any: what it left undone, if it was killed, is to be done */
 	struct ipc_channel *channel;
 };
 
@@ -28,7 +28,7 @@ static void on_down(void *arg, struct ipc_channel *c)
 {
 	struct account_process *p = arg;
 	map64_del(p->h->running[p->image], p->uid);
-	if (p->served)
+	if (p->given > 0)
 		upkeep_want(p->h, p->uid);
 	ipc_channel_free(c);
 	free(p);
@@ -44,9 +44,24 @@ static void on_count(void *arg, struct ipc_channel *c, const void *m, int *fds, 
 	log_debug("sessions", LU("uid", p->uid), LU("count", n->sessions));
 }
 
+/* A session that crossed its wish on the way must not be lost: then it stays, and will ask again. */
+static void on_leave(void *arg, struct ipc_channel *c, const void *m, int *fds, size_t nfds)
+{
+	const struct ipc_session_leave *l = m;
+	const struct account_process *p = arg;
+	(void)fds;
+	(void)nfds;
+	if (l->taken == p->given)
+		ipc_channel_drop(c);
+}
+
 static struct account_process *start_process(struct host *h, unsigned image, uint32_t uid)
 {
-	static const struct ipc_handler handlers[] = { { IPC_SESSION_COUNT, on_count }, { IPC_NONE, NULL } };
+	static const struct ipc_handler handlers[] = {
+		{ IPC_SESSION_COUNT, on_count },
+		{ IPC_SESSION_LEAVE, on_leave },
+		{ IPC_NONE, NULL },
+	};
 	int home, pair[2];
 	int err = home_open(h, uid, &home);
 	if (err == ERR_OK && (err = sock_pair(SOCK_STREAM, pair)) != ERR_OK)
@@ -116,7 +131,7 @@ static int add_session(struct host *h, const struct ipc_session_start *m, const 
 		p = start_process(h, image, login->uid);
 	if (p == NULL)
 		return ERR_AGAIN;
-	p->served = true;
+	p->given++;
 	struct ipc_session_add add = { .tls = m->tls, .account = login->account, .session = m->session, .peer = m->peer, .tag = m->tag,
 		.input = m->input };
 	return ipc_send(p->channel, IPC_SESSION_ADD, &add, &fd, 1);

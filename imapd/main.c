@@ -21,7 +21,7 @@ struct context {
 	struct pool *pool;
 	struct timer *linger, *tidy;
 	bool stopping;
-	bool served; /* had a session: without one it is here for the housekeeping alone */
+	uint32_t taken; /* sessions; without one it is here for the housekeeping alone */
 	bool more;   /* housekeeping has begun what it did not finish */
 };
 
@@ -37,8 +37,10 @@ static void on_linger(void *arg)
 	struct context *c = arg;
 	if (c->imapd.count == 0 && c->more && !c->stopping)
 		timer_set(c->linger, LINGER_MS);
-	else if (c->imapd.count == 0)
+	else if (c->imapd.count == 0 && c->stopping)
 		leave(c);
+	else if (c->imapd.count == 0)
+		session_leave(c->daemon, c->taken);
 }
 
 /* A slice of housekeeping: one after the other when nobody is served, now and then for a client that never leaves. */
@@ -54,7 +56,7 @@ static void on_tidy(void *arg)
 		timer_set(c->tidy, TIDY_BUSY_MS);
 	else if (c->more)
 		timer_set(c->tidy, TIDY_MS);
-	else if (!c->served)
+	else if (c->taken == 0)
 		timer_set(c->linger, 0);
 }
 
@@ -65,7 +67,6 @@ static void on_count(void *arg, unsigned count)
 	if (ipc_send(daemon_channel(c->daemon, ROLE_HOST, 0), IPC_SESSION_COUNT, &m, NULL, 0) != ERR_OK)
 		log_warn("session_count_not_sent");
 	if (count > 0) {
-		c->served = true;
 		timer_stop(c->linger);
 		timer_set(c->tidy, TIDY_BUSY_MS);
 		return;
@@ -79,15 +80,19 @@ static void session_add(void *arg, struct ipc_channel *from, const void *message
 	struct context *c = ((struct daemon *)arg)->user;
 	const struct ipc_session_add *m = message;
 	(void)from;
+	c->taken++;
 	if (nfds != 1) {
 		for (size_t i = 0; i < nfds; i++)
 			fd_close(&fds[i]);
+		timer_set(c->linger, LINGER_MS);
 		return;
 	}
 	struct imapd_client client = {
 		.fd = fds[0], .account = m->account, .id = m->session, .peer = m->peer, .tag = m->tag, .input = m->input
 	};
 	imapd_add(&c->imapd, &client);
+	if (c->imapd.count == 0)
+		timer_set(c->linger, LINGER_MS);
 }
 
 static void news(void *arg, struct ipc_channel *from, const void *message, int *fds, size_t nfds)

@@ -21,7 +21,7 @@ struct pop3d {
 	struct pool *pool;
 	struct timer *linger, *tidy;
 	struct list clients;
-	uint32_t n;
+	uint32_t n, taken;
 };
 
 static void tell_count(struct daemon *d)
@@ -62,7 +62,12 @@ static void session_closed(void *arg, struct client *c)
 	timer_set(p->tidy, TIDY_MS);
 }
 
-static void linger_over(void *arg) { daemon_exit(arg); }
+static void linger_over(void *arg)
+{
+	struct daemon *d = arg;
+	const struct pop3d *p = d->user;
+	session_leave(d, p->taken);
+}
 
 static void refuse(int fd)
 {
@@ -79,8 +84,11 @@ static void session_add(void *arg, struct ipc_channel *from, const void *m, int 
 	const struct ipc_session_add *s = m;
 	(void)from;
 	INVARIANT(nfds == 1);
+	p->taken++;
 	if (fd_nonblock(fds[0]) != ERR_OK || p->n >= SESSIONS_MAX || d->stopping) {
 		refuse(fds[0]);
+		if (p->n == 0)
+			timer_set(p->linger, LINGER_MS);
 		return;
 	}
 	log_info("pop3_session", LV("session", s->session), LV("account", s->account), LV("peer", s->peer));

@@ -125,6 +125,14 @@ static int run_image(const struct session_hooks *h, struct daemon *d)
 	return err == ERR_END ? ERR_OK : err;
 }
 
+void session_leave(struct daemon *d, uint32_t taken)
+{
+	struct ipc_session_leave m = { .taken = taken };
+	struct ipc_channel *host = daemon_channel(d, ROLE_HOST, 0);
+	if (host == NULL || ipc_send(host, IPC_SESSION_LEAVE, &m, NULL, 0) != ERR_OK)
+		log_warn("host_not_asked");
+}
+
 int session_main(int argc, char **argv, const struct session_hooks *hooks)
 {
 	static const struct daemon_hooks none = { .role = ROLE_IMAGE };

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Housekeeping for accounts that nobody is logged in to: what arrives is adopted, and what was deleted is released, without a log-in."""
+import random
+
 from suite import *
 
 BODY = ("x" * 70 + "\r\n") * 15000  # more than a MiB: four fill a segment of incoming
@@ -53,6 +55,27 @@ def test_what_a_killed_session_left_is_released(s):
         s.send(to=2)  # so that the account learns that delivery is done with what came before
         return before[0] not in os.listdir(where + "/incoming")
     until(released, 120, "the release of what nobody refers to", pause=1)
+
+
+def test_a_log_in_that_meets_a_process_on_its_way_out(s):
+    """The process asks host before it ends, so that a session given to it meanwhile is served, and not lost with it."""
+    where = home(s, 1)
+    met = 0
+    for k in range(10):
+        s.send(to=1)
+        end = time.monotonic() + 3
+        while not imapd_of(s, where) and time.monotonic() < end:
+            time.sleep(0.01)
+        met += bool(imapd_of(s, where))
+        time.sleep(random.random() * 0.3)
+        c = s.imap(1)
+        same(c.noop()[0], "OK")
+        c.logout()
+        for pid in imapd_of(s, where):  # which would linger now, as it has had a session
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        until(lambda: not imapd_of(s, where), 30, "the end of the account's process")
+    assert met > 0, "no process was there to be met"
 
 
 main(globals(), settings=["upkeep_interval=1"], needs=True)
