@@ -43,6 +43,25 @@ static bool add(struct mailbox *m, const struct message *msg)
 	return true;
 }
 
+static bool row_fits(const struct state *st, const struct mailbox *m, const struct message *msg, uint64_t end)
+{
+	uint64_t below = msg->position & MESSAGE_OWN ? end : st->incoming;
+	return msg->uid > (m->n ? msg[-1].uid : 0) && msg->uid < m->uidnext && msg->modseq < end && (msg->position & ~MESSAGE_OWN) < below &&
+		!(msg->flags & ~MAIL_FLAGS_ALL);
+}
+
+bool state_take_rows(const struct state *st, struct mailbox *m, size_t n, uint64_t end)
+{
+	for (; n > 0; n--) {
+		const struct message *msg = &m->messages[m->n];
+		if (!row_fits(st, m, msg, end))
+			return false;
+		count(m, msg, true);
+		m->n++;
+	}
+	return true;
+}
+
 static bool fits32(uint64_t v) { return v <= UINT32_MAX; }
 
 /* ---- mailboxes ---- */

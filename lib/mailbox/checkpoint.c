@@ -18,6 +18,7 @@ struct writer {
 	struct buf item;
 	unsigned part;
 	uint64_t records;
+	bool names_only;
 	void (*fn)(void *arg, struct buf *payload);
 	void *arg;
 };
@@ -72,7 +73,7 @@ static void write_message(struct buf *list, struct buf *item, const struct messa
 static void write_messages(struct writer *w, const struct mailbox *m)
 {
 	struct buf list;
-	size_t i = 0;
+	size_t i = w->names_only ? m->n : 0;
 	buf_init(&list, BUF_BOUND);
 	do {
 		size_t end = m->n - i > MESSAGES_A_RECORD ? i + MESSAGES_A_RECORD : m->n;
@@ -111,9 +112,9 @@ static void write_mailboxes(struct writer *w, const struct state *st)
 	free(all);
 }
 
-void checkpoint_write(const struct state *st, void (*fn)(void *arg, struct buf *payload), void *arg)
+static void write_state(const struct state *st, bool names_only, void (*fn)(void *arg, struct buf *payload), void *arg)
 {
-	struct writer w = { .fn = fn, .arg = arg, .records = st->records };
+	struct writer w = { .fn = fn, .arg = arg, .records = st->records, .names_only = names_only };
 	buf_init(&w.list, BUF_BOUND);
 	buf_init(&w.record, BUF_BOUND);
 	buf_init(&w.item, BUF_BOUND);
@@ -127,3 +128,7 @@ void checkpoint_write(const struct state *st, void (*fn)(void *arg, struct buf *
 	buf_fini(&w.record);
 	buf_fini(&w.item);
 }
+
+void checkpoint_write(const struct state *st, void (*fn)(void *arg, struct buf *payload), void *arg) { write_state(st, false, fn, arg); }
+
+void checkpoint_write_names(const struct state *st, void (*fn)(void *arg, struct buf *payload), void *arg) { write_state(st, true, fn, arg); }

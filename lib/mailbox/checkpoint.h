@@ -7,5 +7,7 @@
 
 /* Calls fn with the payload of each part in order; fn takes the buf's memory by value when it wants to keep it (buf_init it again). */
 void checkpoint_write(const struct state *st, void (*fn)(void *arg, struct buf *payload), void *arg);
+/* The same without the messages: the mailboxes have their numbers, and are empty. */
+void checkpoint_write_names(const struct state *st, void (*fn)(void *arg, struct buf *payload), void *arg);
 
 #endif

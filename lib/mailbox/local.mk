@@ -7,6 +7,7 @@ libmailbox_a_SOURCES = \
 	lib/mailbox/batch.c lib/mailbox/batch.h \
 	lib/mailbox/change.c \
 	lib/mailbox/checkpoint.c lib/mailbox/checkpoint.h \
+	lib/mailbox/columns.c lib/mailbox/columns.h \
 	lib/mailbox/flags.h \
 	lib/mailbox/flush.c \
 	lib/mailbox/incoming.c lib/mailbox/incoming.h \

@@ -192,6 +192,50 @@ bool mailbox_show(struct mailbox *m, uint64_t durable)
 	return m->shown_next != before;
 }
 
+static bool message_same(const struct message *a, const struct message *b)
+{
+	return a->uid == b->uid && a->flags == b->flags && a->keywords == b->keywords && a->modseq == b->modseq && a->date == b->date &&
+		a->position == b->position && a->offset == b->offset && a->size == b->size;
+}
+
+static bool mailbox_same(const struct mailbox *a, const struct mailbox *b)
+{
+	if (strcmp(a->name, b->name) != 0 || a->id != b->id || a->uidvalidity != b->uidvalidity || a->uidnext != b->uidnext || a->uses != b->uses ||
+		a->n != b->n || a->unseen != b->unseen || a->deleted != b->deleted || a->size != b->size || a->highestmodseq != b->highestmodseq)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!message_same(&a->messages[i], &b->messages[i]))
+			return false;
+	return true;
+}
+
+static bool texts_same(char *const *a, char *const *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(a[i], b[i]) != 0)
+			return false;
+	return true;
+}
+
+bool state_same(const struct state *a, const struct state *b)
+{
+	if (a->n != b->n || a->nsubscriptions != b->nsubscriptions || a->nkeywords != b->nkeywords || a->next_id != b->next_id ||
+		a->uidvalidity != b->uidvalidity || a->incoming != b->incoming || a->back != b->back || a->records != b->records)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!mailbox_same(a->mailboxes[i], b->mailboxes[i]))
+			return false;
+	return texts_same(a->subscriptions, b->subscriptions, a->nsubscriptions) && texts_same(a->keywords, b->keywords, a->nkeywords);
+}
+
+uint64_t state_octets(const struct state *st)
+{
+	uint64_t octets = 0;
+	for (size_t i = 0; i < st->n; i++)
+		octets += st->mailboxes[i]->size;
+	return octets;
+}
+
 static int content_cmp(const void *a, const void *b)
 {
 	const struct content *x = a, *y = b;

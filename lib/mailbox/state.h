@@ -102,6 +102,16 @@ bool mailbox_is_inbox(struct view name);
 /* Moves shown_next over what lies below durable. True when it moved. */
 bool mailbox_show(struct mailbox *m, uint64_t durable);
 
+/*
+ * The n rows behind m's messages (there is room, and they are filled in) become messages, where they are such as this state can have
+ * when all records lie below end; false where one is not.
+ */
+bool state_take_rows(const struct state *st, struct mailbox *m, size_t n, uint64_t end);
+/* Do both say the same of mailboxes, messages, subscriptions and keywords? What only a running session knows is left out. */
+bool state_same(const struct state *a, const struct state *b);
+/* The octets of all mail. */
+uint64_t state_octets(const struct state *st);
+
 /* The contents in the account's journal (own) or in incoming that messages refer to: by position, each once; free() it. */
 struct content {
 	uint64_t position;

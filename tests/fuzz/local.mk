@@ -60,6 +60,12 @@ check_PROGRAMS += tests/fuzz/ipc
 tests_fuzz_ipc_SOURCES = tests/fuzz/ipc.c tests/fuzz/run.c
 tests_fuzz_ipc_LDADD = $(L_IPC)
 
+check_PROGRAMS += tests/fuzz/columns
+tests_fuzz_columns_SOURCES = tests/fuzz/columns.c tests/fuzz/home.c tests/fuzz/home.h tests/fuzz/run.c
+tests_fuzz_columns_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_fuzz_columns_LDADD = $(L_MAILBOX)
+
 check_PROGRAMS += tests/fuzz/summary
-tests_fuzz_summary_SOURCES = tests/fuzz/summary.c tests/fuzz/run.c
+tests_fuzz_summary_SOURCES = tests/fuzz/summary.c tests/fuzz/home.c tests/fuzz/home.h tests/fuzz/run.c
+tests_fuzz_summary_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_fuzz_summary_LDADD = $(L_MAILBOX)

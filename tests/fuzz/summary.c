@@ -4,7 +4,6 @@
  * reader gets past them. Whatever it says, what is given is what was asked for, and what is put then is kept.
  */
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include "base/num.h"
 #include "mailbox/summary.h"
 #include "sys/file.h"
+#include "tests/fuzz/home.h"
 
 #define HEAD 52
 #define ENTRY 36
@@ -26,32 +26,15 @@ static const struct summary_identity identity = { 1, 2, 3, 4, 5 };
 static int home = -1;
 static char head[HEAD];
 
-static void home_free(void);
-
 static void home_new(void)
 {
-	char path[] = "/tmp/summary_fuzz_XXXXXX";
 	int file;
-	INVARIANT(mkdtemp(path) && file_open_dir(AT_FDCWD, path, &home) == ERR_OK && atexit(home_free) == 0);
+	home = fuzz_home(SUMMARY_DIR, SUMMARY_NAME);
 	struct summary *s = summary_new(home, &identity, 1);
 	summary_refresh(s);
 	summary_free(s);
 	INVARIANT(file_open_read(home, SUMMARY_NAME, &file) == ERR_OK && file_pread(file, head, HEAD, 0) == ERR_OK);
 	fd_close(&file);
-}
-
-/* Nothing is left behind. */
-static void home_free(void)
-{
-	char name[64], path[256];
-	(void)unlinkat(home, SUMMARY_NAME, 0);
-	(void)unlinkat(home, SUMMARY_DIR, AT_REMOVEDIR);
-	snprintf(name, sizeof name, "/proc/self/fd/%d", home);
-	ssize_t n = readlink(name, path, sizeof path - 1);
-	INVARIANT(n > 0);
-	path[n] = 0;
-	INVARIANT(rmdir(path) == 0);
-	fd_close(&home);
 }
 
 static void put_right(char *p, size_t n, uint32_t seed)
