@@ -11,6 +11,7 @@ libmailbox_a_SOURCES = \
 	lib/mailbox/flags.h \
 	lib/mailbox/flush.c \
 	lib/mailbox/incoming.c lib/mailbox/incoming.h \
+	lib/mailbox/indexes.c \
 	lib/mailbox/mailbox.h \
 	lib/mailbox/maildir.c lib/mailbox/maildir.h \
 	lib/mailbox/mbox.c \

@@ -40,6 +40,7 @@ struct mailbox_view;
 #define MAILBOX_NAME_MAX 1000   /* octets of a whole name */
 #define MAILBOX_DEPTH_MAX 32    /* levels */
 #define MAILBOX_COUNT_MAX 10000 /* of an account */
+#define STORE_COLUMNS_LEAST (UINT64_C(256) << 10) /* less mail has no index/columns */
 #define STORE_MESSAGES_MAX 5000000 /* of an account, for COPY: a copy costs its user nothing, but us memory */
 #define MAILBOX_SEPARATOR '/'
 
@@ -49,7 +50,7 @@ struct store_options {
 	uint64_t message_max;  /* the largest message that can be appended; 0: 64 MiB less 64 KiB (also the most) */
 	uint64_t segment_size; /* of the account's journal; 0: the journal's default */
 	const struct journal_seam *seam; /* of the account's journal, for tests (journal/seam.h); NULL in service */
-	uint64_t tidy_least;   /* store_tidy does nothing for less octets than these; 0: 1 MiB (a checkpoint: a quarter) */
+	uint64_t tidy_least;   /* store_tidy does nothing for less octets than these; 0: 1 MiB (a checkpoint, an index: a quarter) */
 };
 /*
  * Opens the mail in homefd (a directory, kept as a copy): makes `journal` and the default mailboxes (INBOX, Drafts, Sent,

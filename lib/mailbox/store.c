@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -31,6 +32,7 @@ static void note_record(struct store *s, unsigned kind, uint64_t position, struc
 	struct record_checkpoint c;
 	s->last = position;
 	if (kind != RECORD_checkpoint) {
+		s->columns_behind += position >= s->columns_covered ? payload.n : 0;
 		s->since += payload.n;
 		return;
 	}
@@ -66,7 +68,8 @@ static void state_reset(struct store *s)
 	s->st = state_new();
 	s->st->changes = changes + 1;
 	s->checkpoint = STORE_NO_CHECKPOINT;
-	s->checkpoint_octets = s->since = 0;
+	s->checkpoint_octets = s->since = s->columns_behind = 0;
+	s->from_columns = false;
 }
 
 int store_reload(struct store *s)
@@ -83,6 +86,14 @@ int store_reload(struct store *s)
 	int err = replay(s, journal_start(s->journal), true);
 	s->hint_lost = s->checkpoint != STORE_NO_CHECKPOINT;
 	return err;
+}
+
+/* The opening's: from the index, where there is one that may be believed. */
+static int load(struct store *s)
+{
+	if (store_columns_load(s) && replay(s, s->next, false) == ERR_OK)
+		return ERR_OK;
+	return store_reload(s);
 }
 
 /* False after another process' failed flush took with it what this one had applied already. */
@@ -174,6 +185,17 @@ bool store_hint_read(struct store *s, uint64_t *position)
 }
 
 /* ---- open and close ---- */
+bool store_identity(const struct store *s, uint64_t *home, uint64_t *journal, uint32_t *uid)
+{
+	struct stat h, j;
+	if (fstatat(s->home, ".", &h, 0) != 0 || fstatat(s->home, "journal", &j, 0) != 0)
+		return false;
+	*home = h.st_ino;
+	*journal = j.st_ino;
+	*uid = (uint32_t)geteuid();
+	return true;
+}
+
 static int build_defaults(struct store *s, void *request, struct batch *b)
 {
 	static const struct {
@@ -244,7 +266,7 @@ static int open_all(struct store *s, const struct store_options *o)
 {
 	int err = open_journal(s, o);
 	if (err == ERR_OK)
-		err = store_reload(s);
+		err = load(s);
 	if (err == ERR_OK)
 		err = store_commit(s, build_defaults, NULL);
 	if (err == ERR_OK) {
@@ -262,6 +284,7 @@ int store_open(struct loop *l, int homefd, const struct store_options *o, struct
 	s->message_max = o->message_max && o->message_max < MESSAGE_MAX ? o->message_max : MESSAGE_MAX;
 	s->tidy_least = o->tidy_least ? o->tidy_least : TIDY_LEAST;
 	s->incoming_least = o->tidy_least ? o->tidy_least : INCOMING_SEGMENT;
+	s->columns_least = o->tidy_least ? o->tidy_least : STORE_COLUMNS_LEAST;
 	s->turn = (struct later){ .fn = store_turn, .arg = s };
 	batch_init(&s->batch);
 	list_init(&s->waits);

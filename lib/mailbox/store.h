@@ -49,8 +49,18 @@ struct store {
 	uint64_t compacted_octets; /* of the journal at the last compaction's end */
 
 	struct summary *summary; /* NULL until one is asked for */
+
+	/* index/columns (indexes.c). */
+	bool from_columns;         /* the state began with it, not with the records alone: nothing may be removed on its word */
+	bool columns_off;          /* it could not be written */
+	uint64_t columns_covered;  /* the one that is there speaks of what lies below; 0: there is none */
+	uint64_t columns_octets;   /* its length */
+	uint64_t columns_behind;   /* octets of records that it does not speak of */
+	uint64_t columns_least;    /* less mail has none */
 };
 
+/* Which account in which life: the inodes of the home and of its journal, the uid. False: they cannot be told. */
+bool store_identity(const struct store *s, uint64_t *home, uint64_t *journal, uint32_t *uid);
 /* Reads the state anew, from the last checkpoint that the hint names, or from the start. */
 MUST_CHECK int store_reload(struct store *s);
 /* Applies what others have written. */
@@ -72,6 +82,13 @@ void store_show(struct store *s);
 
 /* summaries.c */
 void store_summary_tidy(struct store *s);
+
+/* indexes.c: the state begins with what index/columns says; s->next is where its word ends. False: there is none that fits the journal. */
+bool store_columns_load(struct store *s);
+/* A state that began with index/columns is read anew from the records; it is as it was when this fails. */
+MUST_CHECK int store_from_records(struct store *s);
+/* Writes index/columns where that is due; *more is set where something must be flushed first. */
+MUST_CHECK int store_columns_tidy(struct store *s, bool *more);
 
 /* adopt.c */
 MUST_CHECK int store_adopt(struct store *s);

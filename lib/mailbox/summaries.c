@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /* The summaries of a store: opened when somebody asks, and compacted with the rest. */
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "mailbox/store.h"
 #include "mailbox/summary.h"
 #include "proto/imap_body.h"
-
-static uint64_t mail_octets(const struct store *s)
-{
-	uint64_t octets = 0;
-	for (size_t i = 0; i < s->st->n; i++)
-		octets += s->st->mailboxes[i]->size;
-	return octets;
-}
 
 static uint64_t mail_messages(const struct store *s)
 {
@@ -26,13 +16,9 @@ static uint64_t mail_messages(const struct store *s)
 
 static bool identity(const struct store *s, struct summary_identity *id)
 {
-	struct stat home, journal;
 	const struct mailbox *inbox = state_by_name(s->st, VIEW("INBOX"));
-	if (!inbox || fstatat(s->home, ".", &home, 0) != 0 || fstatat(s->home, "journal", &journal, 0) != 0)
-		return false;
-	*id = (struct summary_identity){ .home = home.st_ino, .journal = journal.st_ino, .uid = (uint32_t)geteuid(),
-		.uidvalidity = inbox->uidvalidity, .version = IMAP_BODY_VERSION };
-	return true;
+	*id = (struct summary_identity){ .uidvalidity = inbox ? inbox->uidvalidity : 0, .version = IMAP_BODY_VERSION };
+	return inbox && store_identity(s, &id->home, &id->journal, &id->uid);
 }
 
 void store_summary_begin(struct store *s)
@@ -43,7 +29,7 @@ void store_summary_begin(struct store *s)
 		summary_free(s->summary);
 		s->summary = NULL;
 	}
-	if (!known || (!s->summary && mail_octets(s) < STORE_SUMMARY_LEAST))
+	if (!known || (!s->summary && state_octets(s->st) < STORE_SUMMARY_LEAST))
 		return;
 	if (!s->summary)
 		s->summary = summary_new(s->home, &id, SUMMARY_COMPACT_LEAST);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Housekeeping. A checkpoint, when what must be replayed has grown; then compaction of the journal: below the last checkpoint
- * only contents stay that a message refers to. Nothing is thrown away on the word of a record that is not durable.
+ * only contents stay that a message refers to. Nothing is thrown away on the word of a record that is not durable, nor on an index's:
+ * a state that came from one is read anew from the records first.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,9 @@ static bool checkpoint_due(const struct store *s)
 
 static int write_checkpoint(struct store *s)
 {
-	int err = store_commit(s, build_checkpoint, NULL);
+	int err = store_from_records(s);
+	if (err == ERR_OK)
+		err = store_commit(s, build_checkpoint, NULL);
 	if (err == ERR_OK)
 		store_hint_write(s);
 	return err;
@@ -90,6 +93,7 @@ static int compact_slice(struct store *s, bool *more)
 	struct journal_info info;
 	int err = ERR_OK;
 	if (!s->live) {
+		INVARIANT(!s->from_columns);
 		err = journal_roll(s->journal); /* so that the head takes part */
 		s->live = state_contents(s->st, true, &s->nlive);
 		s->live_below = s->checkpoint;
@@ -166,6 +170,10 @@ static int release_below(struct store *s, uint64_t limit, const struct relocatio
 {
 	if (r->n && !relocation_due(s))
 		return ERR_OK;
+	if (s->from_columns) { /* it may be right, and is asked again when the records have said so */
+		*more = true;
+		return store_from_records(s);
+	}
 	/* Dropped is only what no durable record refers to. */
 	if (r->n == 0 && journal_durable(s->journal) == s->next)
 		return journal_drop(s->incoming, limit);
@@ -197,9 +205,11 @@ static int release_incoming(struct store *s, bool *more)
 
 static int tidy_journal(struct store *s, bool *more)
 {
-	if (s->live || journal_durable(s->journal) == s->next)
+	if (!s->from_columns && (s->live || journal_durable(s->journal) == s->next))
 		return compact_slice(s, more);
-	*more = true; /* first let all that is said be durable */
+	*more = true; /* first let all that is said be durable, or be the records' word; and then it is asked again whether it is due */
+	if (s->from_columns)
+		return store_from_records(s);
 	store_want_flush(s);
 	return ERR_OK;
 }
@@ -214,9 +224,11 @@ int store_tidy(struct store *s, bool *more)
 	else if (err == ERR_OK && s->hint_lost)
 		store_hint_write(s);
 	if (err == ERR_OK && (s->live || compaction_due(s)))
-		return tidy_journal(s, more);
-	if (err == ERR_OK && s->incoming)
+		err = tidy_journal(s, more);
+	else if (err == ERR_OK && s->incoming)
 		err = release_incoming(s, more);
+	if (err == ERR_OK && !*more)
+		err = store_columns_tidy(s, more);
 	return err;
 }
 
@@ -240,5 +252,7 @@ int store_compact(struct store *s)
 		if (err == ERR_OK && more)
 			err = store_flush_now(s);
 	} while (err == ERR_OK && more);
+	if (err == ERR_OK)
+		err = store_columns_tidy(s, &more);
 	return err;
 }

@@ -130,4 +130,26 @@ def test_what_is_derived_may_go(s):
     same(state(s, 1), before)
 
 
+def test_an_index_of_much_mail(s):
+    columns, c = home_of(s, 1) + "/index/columns", s.imap(1)
+    for i in range(4):
+        same(c.append("Sent", None, '"04-Feb-2020 03:04:05 +0000"', b"Subject: long\r\n\r\n" + b"0123456789abcdef\r\n" * 6000)[0], "OK")
+    c.logout()
+    before = state(s, 1)
+    until(lambda: os.path.exists(columns), 60, "housekeeping to write an index")
+    s.stop()
+    s.start()
+    same(state(s, 1), before)  # by the index
+    c = s.imap(1)
+    with open(columns, "r+b") as f:
+        f.truncate(100)
+    same(state(s, 1), before)
+    c.logout()
+    s.stop()
+    s.start()
+    same(state(s, 1), before)  # by the records
+    until(lambda: os.path.exists(columns) and os.path.getsize(columns) > 100, 60, "another index")
+    assert "columns_discarded" in s.log() and "columns_were_wrong" not in s.log() and "columns_not_written" not in s.log()
+
+
 main(globals())

@@ -54,7 +54,7 @@ int account_free(void **state)
 struct store *account_open(struct account *a)
 {
 	account_close(a);
-	struct store_options o = { .segment_size = a->segment_size };
+	struct store_options o = { .segment_size = a->segment_size, .tidy_least = a->tidy_least };
 	a->loop = loop_new();
 	assert_int_equal(store_open(a->loop, a->fd, &o, &a->store), ERR_OK);
 	return a->store;
@@ -72,7 +72,7 @@ void account_close(struct account *a)
 struct store *account_other(struct account *a)
 {
 	struct store *s;
-	struct store_options o = { .segment_size = a->segment_size };
+	struct store_options o = { .segment_size = a->segment_size, .tidy_least = a->tidy_least };
 	assert_int_equal(store_open(NULL, a->fd, &o, &s), ERR_OK);
 	return s;
 }

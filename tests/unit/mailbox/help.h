@@ -19,7 +19,7 @@ struct account {
 	uint64_t deliveries;
 	struct loop *loop;
 	struct store *store;
-	uint64_t segment_size;
+	uint64_t segment_size, tidy_least;
 };
 
 int account_new(void **state);

@@ -14,7 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mailbox/columns.h"
 #include "mailbox/store.h"
+#include "sys/file.h"
 #include "tests/unit/mailbox/help.h"
 #include "tests/unit/sys/stepper.h"
 
@@ -39,6 +41,7 @@ struct model {
 	struct box b[BOXES]; /* INBOX first */
 	struct account *a;
 	struct store *s[2]; /* NULL: the model alone */
+	unsigned by_columns; /* how often a store began with the index */
 };
 
 static unsigned pick(struct model *m, unsigned below)
@@ -243,6 +246,35 @@ static void op_tidy(struct model *m)
 	assert_false(more);
 }
 
+/* What is derived may be deleted, cut, or have an octet that is another, also while it is in use. */
+static void harm_columns(const struct model *m, unsigned how, unsigned where)
+{
+	uint64_t size;
+	int fd;
+	char c;
+	if (file_open_edit(m->a->fd, COLUMNS_NAME, &fd) != ERR_OK)
+		return;
+	assert_int_equal(file_size(fd, &size), ERR_OK);
+	off_t at = (off_t)(where % (size ? size : 1));
+	if (how == 0) {
+		assert_int_equal(unlinkat(m->a->fd, COLUMNS_NAME, 0), 0);
+	} else if (how == 1) {
+		assert_int_equal(ftruncate(fd, at), 0);
+	} else if (how == 2 && size) {
+		assert_int_equal(file_pread(fd, &c, 1, at), ERR_OK);
+		c ^= 0x40;
+		assert_int_equal(file_pwrite(fd, &c, 1, at), ERR_OK);
+	}
+	fd_close(&fd);
+}
+
+static void op_harm(struct model *m)
+{
+	unsigned how = pick(m, 3), where = pick(m, 1 << 20);
+	if (m->a)
+		harm_columns(m, how, where);
+}
+
 static void op_reopen(struct model *m)
 {
 	bool hint = pick(m, 2);
@@ -252,12 +284,13 @@ static void op_reopen(struct model *m)
 	if (hint)
 		(void)unlinkat(m->a->fd, "index/checkpoint", 0);
 	open_stores(m);
+	m->by_columns += m->s[0]->from_columns;
 }
 
 static void step(struct model *m)
 {
 	static void (*const ops[])(struct model *m) = { op_deliver, op_deliver, op_deliver, op_append, op_append, op_flags, op_flags, op_copy,
-		op_expunge, op_expunge, op_names, op_tidy, op_reopen };
+		op_expunge, op_expunge, op_names, op_tidy, op_tidy, op_reopen, op_harm };
 	ops[pick(m, sizeof ops / sizeof *ops)](m);
 }
 
@@ -341,6 +374,7 @@ static void test_model(void **state)
 			assert_same(m, i);
 	}
 	assert_same(m, 1200);
+	assert_true(m->by_columns > 0);
 	close_stores(m);
 	free(m);
 }
