@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What opening a big mailbox costs a fresh process: open_bench DIR [MESSAGES [RUNS]]. DIR must not exist; a home is made in it whose INBOX has that
- * many messages (of a thousand contents, the rest are copies), with a checkpoint behind them. Each run is a process of its own; the
- * files stay in the page cache. Prints the medians of the time until the store is open, and until INBOX is selected too, and of
- * the memory that this process has then for itself (Private_Dirty).
+ * many messages (of a thousand contents, the rest are copies), with a checkpoint and an index behind them. Each run is a process of its own; the
+ * files stay in the page cache. Prints, for the opening by the index and, with that removed, by the records, the medians of the time until
+ * the store is open, and until INBOX is selected too, and of the memory that this process has then for itself (Private_Dirty).
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "mailbox/columns.h"
 #include "mailbox/mailbox.h"
 #include "sys/clock.h"
 
@@ -53,12 +54,13 @@ static void append_some(struct store *s, unsigned n)
 	must(store_append_commit(a, &r), "append");
 }
 
-static void fill(int home, uint64_t messages)
+static void fill(int home, uint64_t messages, int out)
 {
 	struct store *s = open_home(home);
 	struct mailbox_view *v;
 	struct store_copy_result r;
 	struct uidset all = { 0 };
+	(void)out;
 	for (unsigned i = 0; i < CONTENTS; i += STORE_APPEND_MESSAGES_MAX)
 		append_some(s, STORE_APPEND_MESSAGES_MAX);
 	must(store_flush_now(s), "flush");
@@ -129,9 +131,31 @@ static double median(const struct figures *f, unsigned n, size_t at)
 	return all[n / 2];
 }
 
-int main(int argc, char **argv)
+static void in_a_process(void (*fn)(int home, uint64_t messages, int out), int home, uint64_t messages, int out)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		fn(home, messages, out);
+		_exit(0);
+	}
+	await(pid);
+}
+
+static void run(const char *how, int home, uint64_t messages, unsigned runs, const int ends[2])
 {
 	struct figures f[RUNS_MAX];
+	for (unsigned i = 0; i < runs; i++) {
+		in_a_process(measure, home, messages, ends[1]);
+		if (read(ends[0], &f[i], sizeof *f) != (ssize_t)sizeof *f)
+			DIE("reading");
+	}
+	printf("%llu messages, %u runs %s: open %.1f ms, with SELECT %.1f ms, private %.1f MiB\n", (unsigned long long)messages, runs, how,
+		median(f, runs, offsetof(struct figures, open_ms)), median(f, runs, offsetof(struct figures, select_ms)),
+		median(f, runs, offsetof(struct figures, private_kib)) / 1024);
+}
+
+int main(int argc, char **argv)
+{
 	int ends[2];
 	uint64_t messages = argc > 2 ? strtoull(argv[2], NULL, 10) : 100000;
 	unsigned runs = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 5;
@@ -142,21 +166,10 @@ int main(int argc, char **argv)
 	int home = mkdir(argv[1], 0700) == 0 ? open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (home < 0 || pipe(ends) != 0)
 		DIE("%s: cannot be made", argv[1]);
-	for (unsigned i = 0; i <= runs; i++) {
-		pid_t pid = fork();
-		if (pid == 0) {
-			if (i == 0)
-				fill(home, messages);
-			else
-				measure(home, messages, ends[1]);
-			_exit(0);
-		}
-		await(pid);
-		if (i > 0 && read(ends[0], &f[i - 1], sizeof *f) != (ssize_t)sizeof *f)
-			DIE("reading");
-	}
-	printf("%llu messages, %u runs: open %.1f ms, with SELECT %.1f ms, private %.1f MiB\n", (unsigned long long)messages, runs,
-		median(f, runs, offsetof(struct figures, open_ms)), median(f, runs, offsetof(struct figures, select_ms)),
-		median(f, runs, offsetof(struct figures, private_kib)) / 1024);
+	in_a_process(fill, home, messages, -1);
+	run("by the index", home, messages, runs, ends);
+	if (unlinkat(home, COLUMNS_NAME, 0) != 0)
+		DIE("there is no index");
+	run("by the records", home, messages, runs, ends);
 	return 0;
 }
