@@ -113,7 +113,9 @@ int tool_check(struct store *s, const struct tool_report *report, struct tool_re
 {
 	struct transfer_walk w = { .s = s, .report = report, .r = r };
 	*r = (struct tool_result){ 0 };
-	int err = check_stream(s->journal, &(struct stream_check){ report, r, "journal" });
+	int err = store_from_records(s);
+	if (err == ERR_OK)
+		err = check_stream(s->journal, &(struct stream_check){ report, r, "journal" });
 	if (err == ERR_OK)
 		err = check_stream(s->incoming, &(struct stream_check){ report, r, "incoming" });
 	return err == ERR_OK ? transfer_each_mailbox(&w, check_mailbox) : err;

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "mailbox/columns.h"
+#include "mailbox/maildir.h"
 #include "mailbox/records.h"
 #include "mailbox/store.h"
 #include "sys/file.h"
@@ -567,6 +568,24 @@ static void test_liveness_release(void **state)
 	free(expected);
 }
 
+/* Who has the account checked is told what the records say. */
+static void test_check(void **state)
+{
+	struct account *a = *state;
+	struct tool_report report = { .progress = NULL };
+	struct tool_result r;
+	struct store *s = fill(a);
+	assert_int_equal(tool_check(s, &report, &r), ERR_OK);
+	uint64_t messages = r.messages;
+	assert_true(messages > 20);
+	write_lie(a, s);
+	s = account_open(a);
+	assert_true(s->from_columns);
+	assert_int_equal(tool_check(s, &report, &r), ERR_OK);
+	assert_int_equal(r.messages, messages);
+	assert_int_equal(r.bad, 0);
+}
+
 /* \Recent is told once, also when the records are read again under the session. */
 static void test_recent_stays(void **state)
 {
@@ -600,6 +619,7 @@ int main(void)
 		account_test(test_liveness),
 		account_test(test_liveness_compact),
 		account_test(test_liveness_release),
+		account_test(test_check),
 		account_test(test_recent_stays),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
