@@ -158,7 +158,7 @@ void spool_append(struct spool *s, uint16_t kind, struct view payload, bool keep
 
 bool spool_idle(const struct spool *s)
 {
-	return list_empty(&s->waiting) && list_empty(&s->flying) && !s->flush && !s->hinting;
+	return list_empty(&s->waiting) && list_empty(&s->flying) && !s->flush && !s->job;
 }
 
 static void settle(struct spool_entry *e, int err)

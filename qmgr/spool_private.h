@@ -3,6 +3,8 @@
 #ifndef POSTRIDER_QMGR_SPOOL_PRIVATE_H
 #define POSTRIDER_QMGR_SPOOL_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include "journal/journal.h"
 #include "qmgr/spool.h"
 
@@ -27,9 +29,10 @@ struct spool {
 	uint64_t check_from, check_end; /* the one that is being flushed; 0: none */
 	uint64_t checkpoint;     /* the position of the last durable one, 0: none in this process' life */
 	uint64_t oldest;         /* no live message was below this at the checkpoint */
-	bool compacting;
+	struct pool *keeper;     /* one thread, for the job */
+	struct tidy_job *job;    /* under way */
+	atomic_bool closing;     /* tells the job to end soon */
 	bool full;               /* the reserve is given up: only facts are written */
-	bool hinting;
 };
 
 void tidy_init(struct spool *s);

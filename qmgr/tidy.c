@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Keeping the spool small. A checkpoint is written when many octets were appended since the last, and at least eight times what it will take
- * itself. When it is durable, what lies wholly below the oldest live message and the checkpoint is dropped, and the file `checkpoint` names its
- * position, so that the next start need not read more. When most of what was taken is done, the sealed segments are compacted, a slice at a time.
+ * itself. When it is durable, a job in a thread of its own makes the file `checkpoint` name its position, so that the next start need not read more,
+ * and drops what lies wholly below the oldest live message and the checkpoint; and when most of what was taken is done, it compacts the sealed segments.
  *
  * The file `reserve` holds room for facts (results, deletions) on a full disk. When it had to be given up no message is taken; a checkpoint in a
  * segment of its own lets go what is done, and when there is room for the reserve again, service returns.
@@ -19,7 +19,7 @@
 #include "sys/clock.h"
 #include "sys/file.h"
 
-enum { EVERY_MS = 1000, SLICE_MS = 20, KEPT_OCTETS = 48, COMMITS_AGE = 600 };
+enum { EVERY_MS = 1000, KEPT_OCTETS = 48, COMMITS_AGE = 600 };
 #define CHECK_OCTETS (UINT64_C(16) << 20)
 #define COMPACT_SLICE (UINT64_C(1) << 20)
 #define RESERVE_OCTETS (4 << 20)
@@ -29,6 +29,7 @@ static void tick(void *arg);
 void tidy_init(struct spool *s)
 {
 	s->tidy = timer_new(s->loop, tick, s);
+	s->keeper = pool_new(s->loop, 1);
 }
 
 /* ---- the reserve ---- */
@@ -65,7 +66,7 @@ static void relieve(struct spool *s)
 	if (make_reserve(s)) {
 		s->full = false;
 		log_info("spool_has_room_again");
-	} else if (s->written && !s->check_end && !s->hinting) {
+	} else if (s->written && !s->check_end && !s->job) {
 		spool_checkpoint_soon(s);
 	}
 }
@@ -76,9 +77,14 @@ void tidy_start(struct spool *s)
 	timer_set(s->tidy, EVERY_MS);
 }
 
+static void job_free(struct tidy_job *t);
+
 void tidy_fini(struct spool *s)
 {
 	timer_free(s->tidy);
+	atomic_store(&s->closing, true);
+	pool_free(s->keeper);
+	job_free(s->job);
 }
 
 void spool_checkpoint_soon(struct spool *s)
@@ -142,38 +148,116 @@ void tidy_checkpoint(struct spool *s)
 	free(f.frame);
 }
 
-struct hint {
-	struct spool *s;
-	int dir, err;
-	uint64_t position;
+/* ---- the job: hint, drop, compaction ---- */
+
+/* All that the thread looks at: what was true when the job began stays on the safe side, as nothing comes to life again. */
+struct tidy_job {
+	struct spool *s; /* its dir and its wish to close, and nothing else */
+	uint64_t checkpoint, drop_below;
+	bool compact;
+	uint64_t *live; /* numbers of the messages that are not done */
+	size_t n;
+	uint64_t taken; /* when it began */
+	int hint_err, err;
 };
 
-static void hint_run(void *arg)
+static void job_free(struct tidy_job *t)
 {
-	struct hint *h = arg;
-	struct buf b;
-	buf_init(&b, 32);
-	buf_addu(&b, h->position);
-	buf_addc(&b, '\n');
-	h->err = file_replace(h->dir, "checkpoint", buf_view(&b), 0600);
-	buf_fini(&b);
+	if (!t)
+		return;
+	free(t->live);
+	free(t);
 }
 
-/* Only now, when the hint stands, may what is before go: a stale hint would point into nothing, which costs a full replay and is harmless too. */
-static void hint_done(void *arg)
+static int write_hint(const struct tidy_job *t)
 {
-	struct hint *h = arg;
-	struct spool *s = h->s;
-	s->hinting = false;
-	if (h->err != ERR_OK)
-		log_warn("checkpoint_hint_failed", LERR("error", h->err));
-	int err = journal_drop(s->journal, s->oldest < h->position ? s->oldest : h->position);
+	struct buf b;
+	buf_init(&b, 32);
+	buf_addu(&b, t->checkpoint);
+	buf_addc(&b, '\n');
+	int err = file_replace(t->s->dir, "checkpoint", buf_view(&b), 0600);
+	buf_fini(&b);
+	return err;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
+}
+
+/* Before the checkpoint only live messages count; from it on every record does. */
+static bool is_live(void *arg, const struct journal_record *r)
+{
+	const struct tidy_job *t = arg;
+	return r->position >= t->checkpoint || (t->n && bsearch(&r->position, t->live, t->n, sizeof *t->live, by_number));
+}
+
+static int compact(struct tidy_job *t, struct journal *j)
+{
+	bool more = true;
+	int err = ERR_OK;
+	if (t->n)
+		qsort(t->live, t->n, sizeof *t->live, by_number);
+	while (err == ERR_OK && more && !atomic_load(&t->s->closing))
+		err = journal_compact(j, is_live, t, COMPACT_SLICE, &more);
+	return err;
+}
+
+static void job_run(void *arg)
+{
+	struct tidy_job *t = arg;
+	struct journal_options o = { .role = JOURNAL_COMPACTOR };
+	struct journal *j = NULL;
+	int dir = -1;
+	t->hint_err = write_hint(t);
+	t->err = file_open_dir(t->s->dir, "journal", &dir);
+	if (t->err == ERR_OK)
+		t->err = journal_open(dir, &o, &j);
+	/* Only now, when the hint stands, may what is before go: a stale hint would point into nothing, which costs a full replay and is harmless too. */
+	if (t->err == ERR_OK)
+		t->err = journal_drop(j, t->drop_below);
+	if (t->err == ERR_OK && t->compact)
+		t->err = compact(t, j);
+	journal_close(j);
+	fd_close(&dir);
+}
+
+static void job_done(void *arg)
+{
+	struct tidy_job *t = arg;
+	struct spool *s = t->s;
+	int err = journal_refresh(s->journal);
+	s->job = NULL;
+	if (t->hint_err != ERR_OK)
+		log_warn("checkpoint_hint_failed", LERR("error", t->hint_err));
 	if (err != ERR_OK)
-		log_warn("spool_drop_failed", LERR("error", err));
-	s->compacting = s->taken > 4 * (uint64_t)state_count(s->state) + 1000;
-	if (s->compacting)
-		timer_set(s->tidy, SLICE_MS);
-	free(h);
+		log_warn("spool_not_read_anew", LERR("error", err));
+	/* Busy: a snapshot is being taken; after the next checkpoint, then. */
+	if (t->err != ERR_OK && t->err != ERR_BUSY)
+		log_warn("spool_compaction_failed", LERR("error", t->err));
+	if (t->err == ERR_OK && t->compact)
+		s->taken -= t->taken;
+	job_free(t);
+}
+
+static void list_live(const struct state *st, struct tidy_job *t)
+{
+	handle at = 0;
+	t->live = mem_array(state_count(st) + 1, sizeof *t->live);
+	for (handle h = state_next(st, &at); h != HANDLE_NONE; h = state_next(st, &at))
+		t->live[t->n++] = state_message(st, h)->number;
+}
+
+static void job_begin(struct spool *s)
+{
+	struct tidy_job *t = mem_new(sizeof *t);
+	*t = (struct tidy_job){ .s = s, .checkpoint = s->checkpoint, .drop_below = s->oldest < s->checkpoint ? s->oldest : s->checkpoint,
+		.compact = s->taken > 4 * (uint64_t)state_count(s->state) + 1000, .taken = s->taken };
+	if (t->compact)
+		list_live(s->state, t);
+	s->job = t;
+	pool_submit(s->keeper, job_run, job_done, t);
 }
 
 void tidy_durable(struct spool *s)
@@ -182,10 +266,7 @@ void tidy_durable(struct spool *s)
 		return;
 	s->checkpoint = s->check_from;
 	s->check_end = 0;
-	struct hint *h = mem_new(sizeof *h);
-	*h = (struct hint){ .s = s, .dir = s->dir, .position = s->checkpoint };
-	s->hinting = true;
-	pool_submit(s->pool, hint_run, hint_done, h);
+	job_begin(s);
 }
 
 void tidy_undone(struct spool *s, uint64_t from, uint64_t to)
@@ -194,34 +275,12 @@ void tidy_undone(struct spool *s, uint64_t from, uint64_t to)
 		s->check_end = 0;
 }
 
-/* ---- compaction ---- */
-
-/* Before the checkpoint only live messages count; from it on every record does. */
-static bool is_live(void *arg, const struct journal_record *r)
-{
-	const struct spool *s = arg;
-	return r->position >= s->checkpoint || state_find(s->state, r->position) != HANDLE_NONE;
-}
-
-static void compact(struct spool *s)
-{
-	bool more = false;
-	int err = journal_compact(s->journal, is_live, s, COMPACT_SLICE, &more);
-	if (err != ERR_OK && err != ERR_BUSY)
-		log_warn("spool_compaction_failed", LERR("error", err));
-	s->compacting = (err == ERR_OK && more) || err == ERR_BUSY; /* a snapshot is being taken: afterwards */
-	if (!s->compacting)
-		s->taken = 0;
-}
-
 static void tick(void *arg)
 {
 	struct spool *s = arg;
 	if (s->full)
 		relieve(s);
-	if (s->compacting && s->checkpoint)
-		compact(s);
-	else if (s->written > CHECK_OCTETS && s->written / 8 > state_count(s->state) * KEPT_OCTETS && !s->check_end && !s->hinting)
+	if (s->written > CHECK_OCTETS && s->written / 8 > state_count(s->state) * KEPT_OCTETS && !s->check_end && !s->job)
 		spool_checkpoint_soon(s);
-	timer_set(s->tidy, s->compacting ? SLICE_MS : EVERY_MS);
+	timer_set(s->tidy, EVERY_MS);
 }

@@ -19,7 +19,7 @@ int writer_lock(struct journal *j)
 {
 	int r;
 
-	if (j->o.role == JOURNAL_READER)
+	if (!journal_writes(j))
 		return ERR_DENIED;
 	if (j->o.role == JOURNAL_OWNER)
 		return ERR_OK;

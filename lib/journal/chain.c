@@ -191,7 +191,7 @@ static int segment_load(struct journal *j, const struct object_name *name, struc
 
 	s->name = *name;
 	*out = s;
-	r = segment_open(j, s, j->o.role != JOURNAL_READER && name->generation == 0);
+	r = segment_open(j, s, journal_writes(j) && name->generation == 0);
 	if (r == ERR_OK)
 		r = head_load(j, s);
 	/* A prepared one stays open: under its name another may stand tomorrow. */

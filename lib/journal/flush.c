@@ -49,7 +49,7 @@ static int flush_gather(struct journal *j, struct journal_flush *f)
 		f->names |= !s->entry_durable;
 		if (is_cut_away(s))
 			continue;
-		r = segment_open(j, s, j->o.role != JOURNAL_READER);
+		r = segment_open(j, s, journal_writes(j));
 		if (r != ERR_OK)
 			return r;
 		f->objects[f->n++] = object_ref(s->object);
@@ -96,7 +96,7 @@ struct journal_flush *journal_flush_begin(struct journal *j)
 		f->result = flush_gather(j, f);
 	if (j->lost_from != j->lost_to)
 		f->cuts--; /* settled as lost */
-	if (f->result == ERR_OK && j->o.role != JOURNAL_READER)
+	if (f->result == ERR_OK && journal_writes(j))
 		flush_ahead(j, f);
 	return f;
 }
@@ -266,7 +266,7 @@ int journal_flush_end(struct journal *j, struct journal_flush *f, uint64_t *lost
 		*lost_from = 0;
 	if (lost_to != NULL)
 		*lost_to = 0;
-	if (j != NULL && j->o.role != JOURNAL_READER) {
+	if (j != NULL && journal_writes(j)) {
 		take_next(j, f);
 		r = flush_settle(j, f, lost_from, lost_to);
 	}

@@ -82,6 +82,8 @@ struct journal {
 	void *damage_arg;
 };
 
+static inline bool journal_writes(const struct journal *j) { return j->o.role == JOURNAL_SHARED_WRITER || j->o.role == JOURNAL_OWNER; }
+
 /* chain.c: the files that make the stream. */
 /* Lists, reads heads, chooses winners, sets ends. *losers, when not NULL, gets the names of files that are replaced (freed by the caller). */
 MUST_CHECK int chain_load(struct journal *j, struct object_name **losers, size_t *nlosers);

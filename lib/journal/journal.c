@@ -29,7 +29,7 @@ static int take_role(struct journal *j)
 {
 	int r;
 
-	if (j->o.role == JOURNAL_READER)
+	if (!journal_writes(j))
 		return ERR_OK;
 	r = j->backend->ops->lock(j->backend, BACKEND_LOCK_SHARED, j->o.role == JOURNAL_OWNER, false);
 	j->role_taken = r == ERR_OK;
@@ -40,7 +40,7 @@ static int create_stream(struct journal *j)
 {
 	int r;
 
-	if (!j->o.create || j->o.role == JOURNAL_READER)
+	if (!j->o.create || !journal_writes(j))
 		return ERR_NOT_FOUND;
 	r = roll_locked(j);
 	if (r != ERR_OK)
@@ -85,7 +85,7 @@ static int load_tail(struct journal *j)
 	if (r == ERR_OK && j->durable > j->end)
 		j->durable = j->end;
 	j->floor = j->end;
-	return r == ERR_OK && j->o.role != JOURNAL_READER ? recover_rewrite(j) : r;
+	return r == ERR_OK && journal_writes(j) ? recover_rewrite(j) : r;
 }
 
 static int load_chain_and_tail(struct journal *j)
@@ -108,7 +108,7 @@ static int load_locked(struct journal *j)
 	int r;
 
 	j->durable = j->backend->ops->mark_get(j->backend);
-	fresh = j->durable == 0 && j->o.role != JOURNAL_READER;
+	fresh = j->durable == 0 && journal_writes(j);
 	r = load_chain_and_tail(j);
 	if (r == ERR_OK && j->n == 0)
 		r = create_stream(j);
@@ -177,13 +177,22 @@ void journal_on_damage(struct journal *j, void (*fn)(void *arg, uint64_t from, u
 	j->damage_arg = arg;
 }
 
+/* Nobody but a compactor changes anything beside an owner. */
+static int owner_refresh(struct journal *j)
+{
+	uint64_t serial;
+	int r = j->backend->ops->watch(j->backend, &serial);
+
+	return r == ERR_OK && serial != j->serial ? chain_reload(j) : r;
+}
+
 int journal_refresh(struct journal *j)
 {
 	int r;
 
 	if (j->o.role == JOURNAL_OWNER)
-		return ERR_OK;
-	if (j->o.role == JOURNAL_READER)
+		return owner_refresh(j);
+	if (!journal_writes(j))
 		return refresh_locked(j);
 	r = writer_lock(j);
 	if (r == ERR_OK)

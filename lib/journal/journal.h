@@ -27,7 +27,11 @@
 struct journal;
 struct journal_seam;
 
-enum journal_role { JOURNAL_READER, JOURNAL_SHARED_WRITER, JOURNAL_OWNER };
+/*
+ * A compactor reads, compacts and drops, beside an owner or shared writers, and appends nothing: so that an owner can have this done by a thread
+ * with a struct journal of its own. The owner calls journal_refresh when it has ended.
+ */
+enum journal_role { JOURNAL_READER, JOURNAL_COMPACTOR, JOURNAL_SHARED_WRITER, JOURNAL_OWNER };
 
 struct journal_options {
 	enum journal_role role;
@@ -95,7 +99,7 @@ MUST_CHECK int journal_flush_range(struct journal *j, uint64_t from, uint64_t to
  */
 uint64_t journal_settled(struct journal *j);
 
-/* Looks again at what other processes appended, rolled, compacted or dropped. ERR_OK also when nothing changed. */
+/* Looks again at what others appended, rolled, compacted or dropped (for an owner: the last two). ERR_OK also when nothing changed. */
 MUST_CHECK int journal_refresh(struct journal *j);
 
 /* A frame that was read. The payload is valid until the next call on the journal. */

@@ -85,7 +85,7 @@ static int end_here(struct journal *j, size_t i, uint64_t position)
 	if (i + 1 < j->n) {
 		j->torn = true;
 		j->serial = 0; /* read the chain anew next time */
-	} else if (j->o.role != JOURNAL_READER) {
+	} else if (journal_writes(j)) {
 		r = object_zero_from(s->object, segment_offset(s, position), &zero);
 		j->torn = !zero;
 	}

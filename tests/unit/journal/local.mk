@@ -25,6 +25,11 @@ tests_unit_journal_copy_test_SOURCES = tests/unit/journal/copy_test.c $(JOURNAL_
 tests_unit_journal_copy_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_journal_copy_test_LDADD = $(L_JOURNAL) $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/journal/compactor_test
+tests_unit_journal_compactor_test_SOURCES = tests/unit/journal/compactor_test.c $(JOURNAL_HELP)
+tests_unit_journal_compactor_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_unit_journal_compactor_test_LDADD = $(L_JOURNAL) $(TEST_LIBS)
+
 # The long forms: every octet, every step, tens of thousands of power cuts.
 JOURNAL_FAULTS = tests/unit/journal/damage_test tests/unit/journal/kill_test tests/unit/journal/power_test
 check-faults-journal: $(JOURNAL_FAULTS)
