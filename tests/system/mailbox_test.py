@@ -3,11 +3,6 @@
 from suite import *
 
 
-def home_of(s, n):
-    uid = [row["uid"] for row in json.loads(s.postrider("--json", "account", "list")) if row["address"] == s.name(n)][0]
-    return "%s/%02x/%d" % (s.info["mail"], uid & 255, uid)
-
-
 def fill(s, n):
     c = s.imap(n)
     c.create("deep/er.dot")
@@ -43,6 +38,9 @@ def test_export_and_import(s):
     s.postrider("mailbox", "export", s.name(1), target)
     same(len(os.listdir(target + "/cur")), 2)
     same(len(os.listdir(target + "/.deep.er&AC4-dot/cur")), 1)
+    where = s.home(2)
+    until(lambda: os.path.isdir(where), 30, "the home that comes with the account")
+    shutil.rmtree(where)
     assert "first delivery" in s.postrider("mailbox", "import", s.name(2), target, code=65)
     s.imap(2).logout()
     same(json.loads(s.postrider("--json", "mailbox", "import", s.name(2), target))["messages"], 3)
@@ -90,7 +88,7 @@ def test_compact_gives_room_back_beside_a_session(s):
         same(c.append("INBOX", r"(\Deleted)" if i % 4 else None, None, b"Subject: %d\r\n\r\n" % i + b"x" * 98 * 1000 + b"\r\n")[0], "OK")
     c.select("INBOX")
     same(c.expunge()[0], "OK")
-    before, home = state(s, 3), home_of(s, 3)
+    before, home = state(s, 3), s.home(3)
     room = octets_of(home)
     assert json.loads(s.postrider("--json", "mailbox", "compact", s.name(3)))["octets"] > 2000000
     assert octets_of(home) < room - 2000000, (octets_of(home), room)
@@ -103,7 +101,7 @@ def test_compact_gives_room_back_beside_a_session(s):
 
 
 def test_check_names_what_is_damaged(s):
-    home, copy = home_of(s, 3), s.base + "/copy"
+    home, copy = s.home(3), s.base + "/copy"
     shutil.copytree(home, copy)
     for path, names, files in os.walk(copy):
         for name in [""] + files:
@@ -118,7 +116,7 @@ def test_check_names_what_is_damaged(s):
 
 
 def test_what_is_derived_may_go(s):
-    before, home = state(s, 1), home_of(s, 1)
+    before, home = state(s, 1), s.home(1)
     s.stop()
     shutil.rmtree(home + "/index", ignore_errors=True)
     os.mkdir(home + "/index")
@@ -131,7 +129,7 @@ def test_what_is_derived_may_go(s):
 
 
 def test_an_index_of_much_mail(s):
-    columns, c = home_of(s, 1) + "/index/columns", s.imap(1)
+    columns, c = s.home(1) + "/index/columns", s.imap(1)
     for i in range(4):
         same(c.append("Sent", None, '"04-Feb-2020 03:04:05 +0000"', b"Subject: long\r\n\r\n" + b"0123456789abcdef\r\n" * 6000)[0], "OK")
     c.logout()

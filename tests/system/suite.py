@@ -355,6 +355,11 @@ class Suite:
         uid = {a["address"]: a["uid"] for a in json.loads(self.postrider("--json", "account", "list"))}[self.name(n)]
         return uid, "%s/%02x/%d" % (self.info["mail"], uid & 0xff, uid)
 
+    def home(self, n):
+        """The directory of an account's mail, which may not be there yet."""
+        uid = [a["uid"] for a in json.loads(self.postrider("--json", "account", "list")) if a["address"] == self.name(n)][0]
+        return "%s/%02x/%d" % (self.info["mail"], uid & 0xff, uid)
+
     def wait_mail(self, n, ident, seconds=15):
         until(lambda: ident in self.mailbox(n), seconds, "%s to be in %s's INBOX" % (ident, self.name(n)), pause=0.1)
 

@@ -7,11 +7,6 @@ from suite import *
 BODY = ("x" * 70 + "\r\n") * 15000  # more than a MiB: four fill a segment of incoming
 
 
-def home(s, n):
-    uid = [a["uid"] for a in json.loads(s.postrider("--json", "account", "list")) if a["address"] == s.name(n)][0]
-    return "%s/%02x/%d" % (s.info["mail"], uid & 0xff, uid)
-
-
 def imapd_of(s, directory):
     """The account's imapd, if one runs: by its uid, as images have another."""
     uid = int(os.path.basename(directory))
@@ -24,7 +19,7 @@ def uid_of(pid):
 
 
 def test_mail_is_adopted_without_a_log_in(s):
-    where = home(s, 3)
+    where = s.home(3)
     for k in range(3):
         s.send(to=3)
         until(lambda: os.path.isdir(where + "/journal"), 60, "the account's journal", pause=0.1)
@@ -33,7 +28,7 @@ def test_mail_is_adopted_without_a_log_in(s):
 
 
 def test_what_a_killed_session_left_is_released(s):
-    where = home(s, 2)
+    where = s.home(2)
     for k in range(10):
         s.send(to=2, body=BODY)
     until(lambda: len(s.mailbox(2)) == 10, 60, "ten messages", pause=0.2)
@@ -59,7 +54,7 @@ def test_what_a_killed_session_left_is_released(s):
 
 def test_a_log_in_that_meets_a_process_on_its_way_out(s):
     """The process asks host before it ends, so that a session given to it meanwhile is served, and not lost with it."""
-    where = home(s, 1)
+    where = s.home(1)
     met = 0
     for k in range(10):
         s.send(to=1)
