@@ -495,8 +495,10 @@ static bool apply_checkpoint(struct state *st, uint64_t at, struct view v, bool 
 		return true;
 	if (!load && r.part != 0 && !st->shadow)
 		return true;
-	if (r.part != 0 && !st->shadow)
+	if (r.part != 0 && (!st->shadow || r.part != st->shadow->parts)) { /* one before it was damaged */
+		drop_shadow(st);
 		return false;
+	}
 	if (r.part == 0) {
 		drop_shadow(st);
 		st->shadow = state_new();
@@ -505,6 +507,7 @@ static bool apply_checkpoint(struct state *st, uint64_t at, struct view v, bool 
 		drop_shadow(st);
 		return false;
 	}
+	st->shadow->parts++;
 	st->shadow->records = r.records;
 	if (r.last)
 		adopt_shadow(st);

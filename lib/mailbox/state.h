@@ -64,6 +64,7 @@ struct state {
 	size_t ncontents, contents_cap;
 	struct map64 *moved;  /* frame of incoming → where its content is now, plus 1: for those who still hold the old place; or NULL */
 	struct state *shadow; /* a checkpoint that is being read */
+	uint64_t parts;       /* of a shadow: parts that were read */
 	uint64_t records;     /* applied so far, contents and checkpoints not counted */
 	uint64_t refused;     /* of them, those that did not fit */
 	uint64_t changes;     /* grows with every change */
