@@ -336,3 +336,51 @@ int journal_drop(struct journal *j, uint64_t position)
 		r = ERR_IO;
 	return r;
 }
+
+struct aside {
+	struct backend *to;
+	journal_damaged_fn *damaged;
+	void *arg;
+	uint64_t n;
+};
+
+static int set_aside(struct journal *j, const struct segment *s, struct aside *a)
+{
+	struct object *o;
+	int r;
+
+	if (!s->damaged && !a->damaged(a->arg, s->head.first, s->head.limit))
+		return ERR_OK;
+	r = object_take(j->backend, &s->name, a->to, true);
+	if (r == ERR_OK)
+		r = a->to->ops->open(a->to, &s->name, true, &o);
+	if (r == ERR_OK) {
+		r = object_flush(o);
+		object_unref(o);
+	}
+	if (r == ERR_OK)
+		r = a->to->ops->flush_names(a->to);
+	a->n += r == ERR_OK;
+	return r;
+}
+
+int journal_drop_aside(struct journal *j, uint64_t position, int aside, journal_damaged_fn *damaged, void *arg, uint64_t *n)
+{
+	struct aside a = { .damaged = damaged, .arg = arg };
+	int r = backend_file_open(aside, true, false, j->o.mode, NULL, &a.to);
+
+	if (r != ERR_OK)
+		return r;
+	r = j->backend->ops->lock(j->backend, BACKEND_LOCK_COMPACT, true, true);
+	if (r == ERR_OK) {
+		r = chain_reload(j);
+		for (size_t i = 0; r == ERR_OK && may_drop(j, i, position); i++)
+			r = set_aside(j, j->segments[i], &a);
+		if (r == ERR_OK)
+			r = journal_drop(j, position);
+		j->backend->ops->unlock(j->backend, BACKEND_LOCK_COMPACT);
+	}
+	backend_unref(a.to);
+	*n = a.n;
+	return r;
+}

@@ -141,7 +141,7 @@ static int copy_object(struct backend *from, const struct object_name *name, str
 	return r;
 }
 
-static int take(struct backend *from, const struct object_name *name, struct backend *to, bool share)
+int object_take(struct backend *from, const struct object_name *name, struct backend *to, bool share)
 {
 	int r = share ? from->ops->share(from, name, to) : ERR_UNSUPPORTED;
 
@@ -164,7 +164,7 @@ static int take_all(struct backend *from, struct backend *to, const struct listi
 
 	for (size_t i = 0; i < p->n && r == ERR_OK; i++) {
 		if (i + 1 < p->n || l->v[i].generation > 0)
-			r = take(from, &l->v[i], to, share);
+			r = object_take(from, &l->v[i], to, share);
 		else
 			r = copy_object(from, &l->v[i], to, p->octets);
 	}

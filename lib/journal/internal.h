@@ -163,6 +163,10 @@ void stage_fini(struct stage *s);
 MUST_CHECK int writer_lock(struct journal *j);
 void writer_unlock(struct journal *j);
 
+/* copy.c */
+/* One object of another backend, shared where it may be and can, else copied and not flushed. */
+MUST_CHECK int object_take(struct backend *from, const struct object_name *name, struct backend *to, bool share);
+
 /* compact.c */
 /* Removes files that a compacted one replaces. */
 MUST_CHECK int remove_losers(struct journal *j);

@@ -200,6 +200,12 @@ int journal_refresh(struct journal *j)
 	return r;
 }
 
+int journal_alone(struct journal *j)
+{
+	/* The lock that this writer shares becomes its own. */
+	return j->o.role == JOURNAL_SHARED_WRITER ? j->backend->ops->lock(j->backend, BACKEND_LOCK_SHARED, true, false) : ERR_DENIED;
+}
+
 void journal_info(const struct journal *j, struct journal_info *info)
 {
 	*info = (struct journal_info){ .start = journal_start(j), .end = j->end, .durable = j->durable, .segments = (unsigned)j->n };

@@ -139,6 +139,14 @@ typedef bool journal_live_fn(void *arg, const struct journal_record *r);
 MUST_CHECK int journal_compact(struct journal *j, journal_live_fn *live, void *arg, uint64_t budget, bool *more);
 /* Removes sealed segments that lie wholly below position. A reader may, where it may change the directory. */
 MUST_CHECK int journal_drop(struct journal *j, uint64_t position);
+/*
+ * The same, but the files for whose positions damaged says so go, by hard links or as copies, into the directory aside first; *n counts them. What it
+ * says is also asked for files whose head cannot be read.
+ */
+typedef bool journal_damaged_fn(void *arg, uint64_t from, uint64_t to);
+MUST_CHECK int journal_drop_aside(struct journal *j, uint64_t position, int aside, journal_damaged_fn *damaged, void *arg, uint64_t *n);
+/* For a shared writer: no other may open the stream from now until this one is closed. ERR_BUSY: another has it open. */
+MUST_CHECK int journal_alone(struct journal *j);
 /* Seals the head and begins a new segment. */
 MUST_CHECK int journal_roll(struct journal *j);
 
