@@ -41,6 +41,7 @@ enum {
 	OPT_USERS = 1 << 8,
 	OPT_ACCOUNT = 1 << 9,
 	OPT_FORMAT = 1 << 10,
+	OPT_DRY_RUN = 1 << 11,
 };
 
 struct cli {
@@ -135,6 +136,7 @@ int cmd_queue_release(struct cli *c);
 int cmd_queue_retry(struct cli *c);
 int cmd_queue_delete(struct cli *c);
 int cmd_mailbox_check(struct cli *c);
+int cmd_mailbox_repair(struct cli *c);
 int cmd_mailbox_compact(struct cli *c);
 int cmd_mailbox_export(struct cli *c);
 int cmd_mailbox_import(struct cli *c);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* mailbox: an account's mail checked, compacted, written out as a Maildir, and taken in from one. All of it is done as the account's user. */
+/* mailbox: an account's mail checked, repaired, compacted, written out as a Maildir, and taken in from one. All of it is done as the account's user. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/capability.h>
@@ -12,6 +13,7 @@
 #include "log/log.h"
 #include "mailbox/incoming.h"
 #include "mailbox/maildir.h"
+#include "mailbox/repair.h"
 #include "sys/file.h"
 #include "sys/priv.h"
 
@@ -98,6 +100,41 @@ static int compact(struct store *s, int dirfd, const struct tool_report *report,
 	return tool_compact(s, report, r);
 }
 
+/* What a repair wants to know and tells, beside what all tools do. */
+struct repair {
+	bool dry;
+	struct repair_result what;
+};
+
+static int repair(struct store *s, int dirfd, const struct tool_report *report, struct tool_result *r)
+{
+	struct repair *p = report->arg;
+	char aside[40];
+	(void)dirfd;
+	(void)snprintf(aside, sizeof(aside), "journal-%lld", (long long)time(NULL));
+	return tool_repair(s, p->dry, aside, report, r, &p->what);
+}
+
+static int repair_end(const struct cli *c, int err, const struct repair *p, const struct tool_result *r)
+{
+	const struct repair_result *w = &p->what;
+	if (cli_json(c))
+		printf("{\"messages\":%llu,\"damaged\":%llu,\"records_lost\":%s,\"gone\":%llu,\"recovered\":%llu,\"adopted\":%llu,\"renewed\":%llu,"
+			"\"aside\":%llu}\n", (unsigned long long)r->messages, (unsigned long long)w->damaged, w->records_lost ? "true" : "false",
+			(unsigned long long)w->gone, (unsigned long long)w->recovered, (unsigned long long)w->adopted, (unsigned long long)w->renewed,
+			(unsigned long long)w->aside);
+	else
+		printf("%s%llu messages; %llu damaged ranges%s; %llu messages are gone, %llu are in " REPAIR_MAILBOX ", %llu were adopted again; "
+			"%llu mailboxes get a new UIDVALIDITY; %llu files set aside\n", p->dry ? "it would be: " : "", (unsigned long long)r->messages,
+			(unsigned long long)w->damaged, w->records_lost ? ", changes may be lost" : "", (unsigned long long)w->gone,
+			(unsigned long long)w->recovered, (unsigned long long)w->adopted, (unsigned long long)w->renewed, (unsigned long long)w->aside);
+	if (err == ERR_BUSY)
+		return cli_fail(EXIT_UNAVAILABLE, "%s: nothing was done: sessions of this account know what the damage took; end them, or stop the suite", c->args[0]);
+	if (err != ERR_OK)
+		return cli_fail(EXIT_LATER, "ended before its end: %s", err_text(err));
+	return p->dry && r->bad ? EXIT_DATA : EXIT_OK;
+}
+
 static int report_end(const struct cli *c, int err, const struct tool_result *r)
 {
 	if (cli_json(c))
@@ -115,6 +152,7 @@ static int run(const struct cli *c, int home, int dirfd, tool_fn *fn)
 {
 	struct tool_report report = { .progress = isatty(STDERR_FILENO) ? show_progress : NULL, .bad = show_bad,
 		.mailbox = cli_json(c) ? NULL : show_mailbox };
+	struct repair call = { .dry = (c->options & OPT_DRY_RUN) != 0 };
 	struct store_options o = { 0 };
 	struct tool_result r = { 0 };
 	struct store *s;
@@ -122,11 +160,12 @@ static int run(const struct cli *c, int home, int dirfd, tool_fn *fn)
 	int err = store_open(NULL, home, &o, &s);
 	if (err != ERR_OK)
 		return cli_fail(EXIT_DATA, "%s: the mail cannot be read: %s", c->args[0], err_text(err));
+	report.arg = &call;
 	err = fn(s, dirfd, &report, &r);
 	store_close(s);
 	if (report.progress && r.messages)
 		fputc('\n', stderr);
-	return report_end(c, err, &r);
+	return fn == repair ? repair_end(c, err, &call, &r) : report_end(c, err, &r);
 }
 
 /* An export makes its directory, which becomes the account's; one that was there already must be the account's own. */
@@ -170,6 +209,7 @@ static int mailbox_tool(struct cli *c, tool_fn *fn, bool make)
 }
 
 int cmd_mailbox_check(struct cli *c) { return mailbox_tool(c, check, false); }
+int cmd_mailbox_repair(struct cli *c) { return mailbox_tool(c, repair, false); }
 int cmd_mailbox_compact(struct cli *c) { return mailbox_tool(c, compact, false); }
 
 int cmd_mailbox_export(struct cli *c)

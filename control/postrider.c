@@ -36,6 +36,7 @@ const struct command commands[] = {
 	{ "queue", "retry", "PATTERN", 1, 1, 0, false, "tries messages now", cmd_queue_retry },
 	{ "queue", "delete", "PATTERN", 1, 1, 0, false, "deletes messages; nobody is told", cmd_queue_delete },
 	{ "mailbox", "check", "ADDRESS|HOME", 1, 1, 0, false, "reads all that is stored of an account's mail, and says what is damaged", cmd_mailbox_check },
+	{ "mailbox", "repair", "ADDRESS|HOME", 1, 1, OPT_DRY_RUN, false, "saves all that can be read of an account's mail where some of it is damaged", cmd_mailbox_repair },
 	{ "mailbox", "compact", "ADDRESS", 1, 1, 0, false, "gives the room of deleted mail back at once", cmd_mailbox_compact },
 	{ "mailbox", "export", "ADDRESS DIRECTORY", 2, 2, OPT_FORMAT, false, "writes an account's mail into a Maildir, or mbox files", cmd_mailbox_export },
 	{ "mailbox", "import", "ADDRESS DIRECTORY|FILE", 2, 2, 0, false, "adds the mail of a Maildir, or of mbox files, to an account's", cmd_mailbox_import },
@@ -60,6 +61,7 @@ static const struct {
 	{ "--batch", OPT_BATCH, "read lines of `address password` from standard input" },
 	{ "--account", OPT_ACCOUNT, "only the mail of the account that is named next" },
 	{ "--format", OPT_FORMAT, "maildir (the default) or mbox, which is named next" },
+	{ "--dry-run", OPT_DRY_RUN, "only say what would be done" },
 	{ "--users", OPT_USERS, "only the names of the system users, without their prefix" },
 };
 #define OPTIONS (sizeof(options) / sizeof(options[0]))

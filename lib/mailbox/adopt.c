@@ -25,6 +25,7 @@ struct adoption {
 	struct buf names[MAIL_KEYWORDS_MAX]; /* of the new ones */
 	unsigned deliveries;
 	uint64_t next, back, limit;
+	const struct map64 *known; /* positions that are adopted already; or NULL */
 };
 
 static int keyword_bit(struct adoption *a, struct view name)
@@ -87,7 +88,7 @@ static int adopt_one(void *arg, const struct journal_record *r)
 	if (r->position >= a->limit)
 		return ERR_END;
 	a->next = r->next;
-	if (r->kind != INCOMING_MESSAGE)
+	if (r->kind != INCOMING_MESSAGE || (a->known && map64_get(a->known, r->position)))
 		return ERR_OK;
 	if (incoming_decode(r->payload, &in) != ERR_OK) {
 		log_warn("incoming_record_refused", LU("position", r->position));
@@ -107,28 +108,56 @@ static int make_durable(struct store *s, uint64_t next)
 	return journal_durable(s->incoming) >= next ? ERR_OK : journal_flush_range(s->incoming, s->st->incoming, next);
 }
 
+static void adoption_init(struct adoption *a, struct store *s, struct batch *b, uint64_t from, uint64_t limit)
+{
+	*a = (struct adoption){ .s = s, .batch = b, .keywords = s->st->nkeywords, .uids = map64_new(), .next = from, .limit = limit };
+	buf_init(&a->list, UINT32_C(32) << 20);
+	buf_init(&a->item, 256);
+}
+
+static void adoption_fini(struct adoption *a)
+{
+	buf_fini(&a->list);
+	buf_fini(&a->item);
+	for (unsigned i = a->s->st->nkeywords; i < a->keywords; i++)
+		buf_fini(&a->names[i]);
+	map64_free(a->uids);
+}
+
+static int gather(struct adoption *a, uint64_t from)
+{
+	uint64_t scanned = 0;
+	int err = journal_scan(a->s->incoming, from, adopt_one, a, &scanned);
+	if (err == ERR_OK && scanned > a->next)
+		a->next = scanned; /* damage at the end was skipped */
+	return err == ERR_END ? ERR_OK : err;
+}
+
 static int build_adoption(struct store *s, void *request, struct batch *b)
 {
-	struct adoption a = { .s = s, .batch = b, .keywords = s->st->nkeywords, .uids = map64_new(), .next = s->st->incoming,
-		.limit = journal_settled(s->incoming) };
-	uint64_t scanned = 0;
-	buf_init(&a.list, UINT32_C(32) << 20);
-	buf_init(&a.item, 256);
-	int err = journal_scan(s->incoming, s->st->incoming, adopt_one, &a, &scanned);
-	if (err == ERR_OK && scanned > a.next)
-		a.next = scanned; /* damage at the end was skipped */
-	if (err == ERR_END)
-		err = ERR_OK;
+	struct adoption a;
+	adoption_init(&a, s, b, s->st->incoming, journal_settled(s->incoming));
+	int err = gather(&a, s->st->incoming);
 	if (err == ERR_OK && a.next > s->st->incoming)
 		err = make_durable(s, a.next);
 	if (err == ERR_OK && a.next > s->st->incoming)
 		BATCH_ADD(b, adopt, .next = a.next, .list = buf_view(&a.list), .back = a.back);
 	*(bool *)request = a.deliveries == ADOPT_MAX;
-	buf_fini(&a.list);
-	buf_fini(&a.item);
-	for (unsigned i = s->st->nkeywords; i < a.keywords; i++)
-		buf_fini(&a.names[i]);
-	map64_free(a.uids);
+	adoption_fini(&a);
+	return err;
+}
+
+int store_adopt_missed(struct store *s, uint64_t *from, const struct map64 *known, struct batch *b, uint64_t *deliveries)
+{
+	struct adoption a;
+	adoption_init(&a, s, b, *from, s->st->incoming);
+	a.known = known;
+	int err = gather(&a, *from);
+	if (err == ERR_OK && a.deliveries)
+		BATCH_ADD(b, adopt, .next = s->st->incoming, .list = buf_view(&a.list));
+	*deliveries += a.deliveries;
+	*from = a.deliveries == ADOPT_MAX ? a.next : s->st->incoming;
+	adoption_fini(&a);
 	return err;
 }
 

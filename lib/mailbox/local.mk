@@ -18,6 +18,8 @@ libmailbox_a_SOURCES = \
 	lib/mailbox/names.c \
 	lib/mailbox/read.c \
 	lib/mailbox/records.c lib/mailbox/records.h \
+	lib/mailbox/repair.c lib/mailbox/repair.h \
+	lib/mailbox/salvage.c lib/mailbox/salvage.h \
 	lib/mailbox/state.c lib/mailbox/state.h \
 	lib/mailbox/store.c lib/mailbox/store.h \
 	lib/mailbox/summary.c lib/mailbox/summary.h \

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/num.h"
+#include "mailbox/repair.h"
 #include "mailbox/store.h"
 #include "mailbox/transfer.h"
 #include "proto/imap_name.h"
@@ -81,12 +82,15 @@ struct stream_check {
 	const struct tool_report *report;
 	struct tool_result *r;
 	const char *name;
+	struct store *incoming_of; /* or NULL */
 };
 
 static void stream_damaged(void *arg, uint64_t from, uint64_t to)
 {
 	const struct stream_check *c = arg;
 	char what[80];
+	if (c->incoming_of && repair_knows(c->incoming_of, from, to))
+		return;
 	snprintf(what, sizeof what, "%s, positions %llu to %llu", c->name, (unsigned long long)from, (unsigned long long)to);
 	transfer_bad(c->report, c->r, what, ERR_DAMAGED);
 }
@@ -115,9 +119,9 @@ int tool_check(struct store *s, const struct tool_report *report, struct tool_re
 	*r = (struct tool_result){ 0 };
 	int err = store_from_records(s);
 	if (err == ERR_OK)
-		err = check_stream(s->journal, &(struct stream_check){ report, r, "journal" });
+		err = check_stream(s->journal, &(struct stream_check){ report, r, "journal", NULL });
 	if (err == ERR_OK)
-		err = check_stream(s->incoming, &(struct stream_check){ report, r, "incoming" });
+		err = check_stream(s->incoming, &(struct stream_check){ report, r, "incoming", s });
 	return err == ERR_OK ? transfer_each_mailbox(&w, check_mailbox) : err;
 }
 

@@ -92,8 +92,7 @@ struct creation {
 	unsigned uses;
 };
 
-/* Greater than any that the account has had, and near the clock. */
-static uint64_t fresh_uidvalidity(const struct store *s)
+uint64_t store_fresh_uidvalidity(const struct store *s)
 {
 	uint64_t now = (uint64_t)clock_wall(NULL);
 	return now > s->st->uidvalidity && now <= UINT32_MAX ? now : (uint64_t)s->st->uidvalidity + 1;
@@ -101,7 +100,7 @@ static uint64_t fresh_uidvalidity(const struct store *s)
 
 static void add_mailbox(struct store *s, struct batch *b, struct view name, unsigned uses, unsigned *count)
 {
-	BATCH_ADD(b, mailbox, .id = s->st->next_id + *count, .uidvalidity = fresh_uidvalidity(s) + *count, .uses = uses, .name = name);
+	BATCH_ADD(b, mailbox, .id = s->st->next_id + *count, .uidvalidity = store_fresh_uidvalidity(s) + *count, .uses = uses, .name = name);
 	++*count;
 }
 
@@ -137,7 +136,7 @@ static int build_renewal(struct store *s, void *request, struct batch *b)
 {
 	(void)request;
 	for (size_t i = 0; i < s->st->n; i++)
-		BATCH_ADD(b, uidvalidity, .mailbox = s->st->mailboxes[i]->id, .uidvalidity = fresh_uidvalidity(s) + i);
+		BATCH_ADD(b, uidvalidity, .mailbox = s->st->mailboxes[i]->id, .uidvalidity = store_fresh_uidvalidity(s) + i);
 	return ERR_OK;
 }
 

@@ -92,6 +92,15 @@ MUST_CHECK int store_columns_tidy(struct store *s, bool *more);
 
 /* adopt.c */
 MUST_CHECK int store_adopt(struct store *s);
+/*
+ * For a repair: gathers the records that adopt what of incoming stands from *from on below st->incoming, at no position of known (a bounded
+ * number of deliveries; *from moves to where to go on, at last to st->incoming). Their adopt record fits a state that stands before st->incoming.
+ */
+MUST_CHECK int store_adopt_missed(struct store *s, uint64_t *from, const struct map64 *known, struct batch *b, uint64_t *deliveries);
+/* tidy.c: the frames of a checkpoint of s->st. */
+void store_build_checkpoint(struct store *s, struct batch *b);
+/* names.c: greater than any UIDVALIDITY that the account has had, and near the clock. */
+uint64_t store_fresh_uidvalidity(const struct store *s);
 /* The hint that names the last checkpoint (index/checkpoint): derived, may be absent or wrong. */
 void store_hint_write(struct store *s);
 bool store_hint_read(struct store *s, uint64_t *position);

@@ -20,10 +20,12 @@
 /* ---- checkpoint ---- */
 static void take_part(void *arg, struct buf *payload) { batch_take(arg, RECORD_checkpoint, payload); }
 
+void store_build_checkpoint(struct store *s, struct batch *b) { checkpoint_write(s->st, take_part, b); }
+
 static int build_checkpoint(struct store *s, void *request, struct batch *b)
 {
 	(void)request;
-	checkpoint_write(s->st, take_part, b);
+	store_build_checkpoint(s, b);
 	return ERR_OK;
 }
 

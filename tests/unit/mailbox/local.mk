@@ -31,6 +31,11 @@ tests_unit_mailbox_maildir_test_SOURCES = tests/unit/mailbox/maildir_test.c $(MA
 tests_unit_mailbox_maildir_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_mailbox_maildir_test_LDADD = $(L_MAILBOX) $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/mailbox/repair_test
+tests_unit_mailbox_repair_test_SOURCES = tests/unit/mailbox/repair_test.c $(MAILBOX_HELP)
+tests_unit_mailbox_repair_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_unit_mailbox_repair_test_LDADD = $(L_MAILBOX) $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/mailbox/summary_test
 tests_unit_mailbox_summary_test_SOURCES = tests/unit/mailbox/summary_test.c $(MAILBOX_HELP)
 tests_unit_mailbox_summary_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
