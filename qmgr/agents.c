@@ -9,7 +9,7 @@
 #include "sys/clock.h"
 #include "sys/file.h"
 
-enum { PROMOTE = 256, CHECK_MS = 60000 };
+enum { PROMOTE = 256, CHECK_MS = 60000, SHARED = 256 };
 
 static void schedule_later(void *arg)
 {
@@ -74,9 +74,31 @@ static struct group *group_of(struct qmgr *q, const struct spool_recipient *r)
 	return r->kind == 1 ? local_group(q, r->uid) : &q->groups[q->nlocal];
 }
 
-static void add_part(struct group *g, struct message *m, uint32_t dest)
+/* Whose mail it is, to the lanes: the account, or the other host's name hashed. */
+static uint32_t dest_of(const struct spool_recipient *r)
 {
-	lanes_add(g->lanes, m->tenant, g->local ? 0 : dest, m->number);
+	return r->kind == 1 ? r->uid : state_remote(r->address);
+}
+
+static size_t all_lanes(const struct qmgr *q)
+{
+	size_t n = 0;
+	for (unsigned i = 0; i <= q->nlocal; i++)
+		n += lanes_lanes(q->groups[i].lanes);
+	return n;
+}
+
+/* Where there are very many lanes, several tenants and destinations have to share one. */
+static void add_ready(struct qmgr *q, struct group *g, const struct message *m, uint32_t dest, struct ready r)
+{
+	bool share = all_lanes(q) >= LANES_MAX;
+	lanes_add(g->lanes, share ? m->tenant % SHARED : m->tenant, share ? dest % SHARED : dest, r);
+}
+
+/* What is ready of it from this recipient on. */
+static void add_part(struct qmgr *q, struct group *g, struct message *m, uint32_t dest, uint32_t from)
+{
+	add_ready(q, g, m, dest, (struct ready){ m->number, from, m->nrcpts });
 	m->parts++;
 }
 
@@ -91,7 +113,7 @@ static void make_parts(struct qmgr *q, struct message *m, const struct spool_mes
 		if (had[g->index] || state_is_done(m, i))
 			continue;
 		had[g->index] = true;
-		add_part(g, m, r.kind == 1 ? 0 : state_remote(r.address));
+		add_part(q, g, m, dest_of(&r), i);
 	}
 	free(had);
 }
@@ -102,9 +124,9 @@ void agents_ready(struct qmgr *q, handle h)
 	struct spool_message sm;
 	int err = ERR_OK;
 	if (m->dest & DEST_REMOTE)
-		add_part(&q->groups[q->nlocal], m, m->dest);
+		add_part(q, &q->groups[q->nlocal], m, m->dest, 0);
 	else if (m->dest != DEST_MANY)
-		add_part(local_group(q, m->dest), m, 0);
+		add_part(q, local_group(q, m->dest), m, m->dest, 0);
 	else if ((err = qmgr_load(q, m, &sm)) == ERR_OK)
 		make_parts(q, m, &sm);
 	if (m->parts == 0) {
@@ -116,44 +138,28 @@ void agents_ready(struct qmgr *q, handle h)
 
 /* ---- offers ---- */
 
-static bool in_offer(const struct offer *o, uint64_t number, uint32_t index)
-{
-	if (o->number != number)
-		return false;
-	for (uint32_t i = 0; i < o->n; i++)
-		if (o->rcpts[i].index == index)
-			return true;
-	return false;
-}
-
-/* Only a message with more recipients than an offer holds can have two offers in one group at a time. */
-static bool is_out(const struct group *g, const struct message *m, uint32_t index)
-{
-	if (m->nrcpts <= OFFER_RCPTS)
-		return false;
-	for (unsigned k = 0; k < g->n; k++)
-		LIST_EACH (it, tmp, &g->agents[k].offers)
-			if (in_offer(LIST_OF(it, struct offer, node), m->number, index))
-				return true;
-	return false;
-}
-
-/* Gathers what the group shall deliver now; *more when an offer does not hold all. */
-static struct offer *gather(struct qmgr *q, struct group *g, const struct message *m, const struct spool_message *sm, struct buf *list, bool *more)
+/*
+ * Gathers what the group shall deliver now of what is ready. What an offer does not hold becomes a part of its own: the same recipients are not
+ * gathered twice, whether their results are recorded meanwhile or not.
+ */
+static struct offer *gather(struct qmgr *q, struct group *g, struct message *m, const struct ready *ready, const struct spool_message *sm,
+	struct buf *list)
 {
 	uint32_t max = m->nrcpts < OFFER_RCPTS ? m->nrcpts : OFFER_RCPTS;
 	struct offer *o = mem_new(sizeof *o + max * sizeof *o->rcpts);
 	struct view rest = sm->rcpts.bytes;
 	struct spool_recipient r;
 	o->number = m->number;
-	*more = false;
-	for (uint32_t i = 0; i < m->nrcpts && spool_recipient_next(&rest, &r); i++) {
-		if (state_is_done(m, i) || group_of(q, &r) != g || is_out(g, m, i))
+	for (uint32_t i = 0; i < ready->to && spool_recipient_next(&rest, &r); i++) {
+		if (i < ready->from || state_is_done(m, i) || group_of(q, &r) != g)
 			continue;
 		if (o->n == max) {
-			*more = true;
+			add_ready(q, g, m, dest_of(&r), (struct ready){ m->number, i, ready->to });
+			m->parts++;
 			break;
 		}
+		if (o->n == 0)
+			o->dest = dest_of(&r);
 		struct ipc_offered e = { i, r.uid, r.address, r.original, r.orcpt, r.notify };
 		INVARIANT(ipc_offered_put(list, &e) == ERR_OK);
 		o->rcpts[o->n++] = (struct offered_rcpt){ i, r.notify };
@@ -210,6 +216,7 @@ static void put_out(struct qmgr *q, struct offer *o, struct agent *a, struct mes
 	list_append(&a->offers, &o->node);
 	(void)map64_set(q->offers, o->id, o);
 	a->room--;
+	a->rcpts += o->n;
 	if (a->group->local)
 		floor_out(q->floor, m);
 }
@@ -218,15 +225,15 @@ static void take_back(struct qmgr *q, struct offer *o)
 {
 	list_remove(&o->node);
 	(void)map64_del(q->offers, o->id);
+	o->agent->rcpts -= o->n;
 }
 
 /* Offers one part of the message to the agent; a is NULL where there is no next host. */
-static void offer(struct qmgr *q, struct group *g, struct agent *a, handle h)
+static void offer(struct qmgr *q, struct group *g, struct agent *a, handle h, const struct ready *ready)
 {
 	struct message *m = state_message(q->state, h);
 	struct spool_message sm;
 	struct buf list;
-	bool more;
 	int err = qmgr_load(q, m, &sm);
 	if (err != ERR_OK) {
 		log_error("message_unreadable", LU("number", m->number), LERR("error", err));
@@ -234,9 +241,7 @@ static void offer(struct qmgr *q, struct group *g, struct agent *a, handle h)
 		return;
 	}
 	buf_init(&list, SIZE_MAX);
-	struct offer *o = gather(q, g, m, &sm, &list, &more);
-	if (more)
-		add_part(g, m, state_remote(sm.sender));
+	struct offer *o = gather(q, g, m, ready, &sm, &list);
 	if (o->n == 0) {
 		free(o);
 		results_settle(q, h);
@@ -260,7 +265,7 @@ static struct agent *free_agent(struct group *g)
 {
 	for (unsigned i = 0; i < g->n; i++) {
 		struct agent *a = &g->agents[(g->turn + i) % g->n];
-		if (a->room == 0 || !ipc_channel_is_up(a->channel) || ipc_backlog(a->channel) > BACKLOG_MAX ||
+		if (a->room == 0 || (g->local && a->rcpts >= RCPTS_OUT) || !ipc_channel_is_up(a->channel) || ipc_backlog(a->channel) > BACKLOG_MAX ||
 			ipc_fds_waiting(a->channel) > IPC_FDS_CALM)
 			continue;
 		g->turn = (g->turn + i + 1) % g->n;
@@ -275,31 +280,23 @@ static void serve_group(struct qmgr *q, struct group *g)
 	unsigned n = 0;
 	while (lanes_count(g->lanes)) {
 		struct agent *a = nowhere ? NULL : free_agent(g);
-		uint64_t number;
+		struct ready ready;
 		if (!a && !nowhere)
 			return;
 		if (n++ == PROMOTE) { /* let the others have their turn of the loop */
 			timer_set(q->due, 0);
 			return;
 		}
-		if (!lanes_take(g->lanes, &number))
+		if (!lanes_take(g->lanes, &ready))
 			return;
-		handle h = state_find(q->state, number);
+		handle h = state_find(q->state, ready.number);
 		if (h == HANDLE_NONE)
 			continue;
 		if (state_message(q->state, h)->flags & (MSG_HOLD | MSG_GONE))
 			results_settle(q, h);
 		else
-			offer(q, g, a, h);
+			offer(q, g, a, h, &ready);
 	}
-}
-
-static size_t all_lanes(const struct qmgr *q)
-{
-	size_t n = 0;
-	for (unsigned i = 0; i <= q->nlocal; i++)
-		n += lanes_lanes(q->groups[i].lanes);
-	return n;
 }
 
 static void wait_less(struct qmgr *q, uint32_t by)
@@ -337,7 +334,7 @@ static void promote(struct qmgr *q)
 	while ((h = state_first(q->state)) != HANDLE_NONE) {
 		struct message *m = state_message(q->state, h);
 		uint64_t wait = m->next_try > now ? (m->next_try - now) * 1000 : 0;
-		if (wait || n == PROMOTE || all_lanes(q) > LANES_MAX) {
+		if (wait || n == PROMOTE) {
 			timer_set(q->due, wait == 0 ? 1 : wait < CHECK_MS ? wait : CHECK_MS); /* the clock may jump */
 			return;
 		}
@@ -388,10 +385,9 @@ void agents_down(struct qmgr *q, struct ipc_channel *c)
 		struct offer *o = LIST_OF(it, struct offer, node);
 		handle h = state_find(q->state, o->number);
 		take_back(q, o);
-		if (h != HANDLE_NONE) {
-			const struct message *m = state_message(q->state, h);
-			lanes_add(a->group->lanes, m->tenant, a->group->local ? 0 : m->dest, m->number);
-		}
+		if (h != HANDLE_NONE)
+			add_ready(q, a->group, state_message(q->state, h), o->dest,
+				(struct ready){ o->number, o->rcpts[0].index, o->rcpts[o->n - 1].index + 1 });
 		free(o);
 	}
 	loop_later(q->d->loop, &q->schedule);

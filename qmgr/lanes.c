@@ -7,72 +7,107 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-/* A ring of numbers; a lane exists while it holds one, a tenant while it has a lane. */
-struct lane {
-	struct list node;
-	struct tenant *tenant;
-	uint64_t key;
-	uint64_t *ring;
-	size_t cap, first, n;
-};
+/* The two ways in which turns go round. */
+enum way { BY_TENANT, BY_DEST, WAYS };
 
-struct tenant {
+/* A tenant, or a destination: it exists while it has a lane. */
+struct line {
 	struct list node;
 	struct list turn; /* its lanes, the one whose turn it is first */
 	uint32_t key;
 };
 
+struct place {
+	struct list node; /* in the line */
+	struct line *line;
+	struct lane *lane;
+};
+
+/* A ring of what is ready; a lane exists while it holds something. */
+struct lane {
+	struct place places[WAYS];
+	uint64_t key;
+	struct ready *ring;
+	size_t cap, first, n;
+};
+
+struct round {
+	struct list turn; /* the lines, likewise */
+	struct map64 *lines;
+};
+
 struct lanes {
-	struct list turn; /* the tenants, likewise */
-	struct map64 *tenants, *lanes;
+	struct round rounds[WAYS];
+	enum way next; /* whose turn it is */
+	struct map64 *lanes;
 	size_t n;
 };
 
 struct lanes *lanes_new(void)
 {
 	struct lanes *l = mem_new(sizeof *l);
-	list_init(&l->turn);
-	l->tenants = map64_new();
+	for (unsigned w = 0; w < WAYS; w++) {
+		list_init(&l->rounds[w].turn);
+		l->rounds[w].lines = map64_new();
+	}
 	l->lanes = map64_new();
 	return l;
 }
 
+static void leave(struct round *r, struct place *p)
+{
+	struct line *line = p->line;
+	list_remove(&p->node);
+	if (!list_empty(&line->turn))
+		return;
+	list_remove(&line->node);
+	(void)map64_del(r->lines, line->key);
+	free(line);
+}
+
 static void drop(struct lanes *l, struct lane *lane)
 {
-	struct tenant *t = lane->tenant;
-	list_remove(&lane->node);
+	for (unsigned w = 0; w < WAYS; w++)
+		leave(&l->rounds[w], &lane->places[w]);
 	(void)map64_del(l->lanes, lane->key);
 	free(lane->ring);
 	free(lane);
-	if (!list_empty(&t->turn))
-		return;
-	list_remove(&t->node);
-	(void)map64_del(l->tenants, t->key);
-	free(t);
+}
+
+/* The lane whose turn it is in this round; NULL when nothing is ready. */
+static struct lane *first_lane(const struct round *r)
+{
+	struct list *line = list_first(&r->turn);
+	if (!line)
+		return NULL;
+	return LIST_OF(list_first(&LIST_OF(line, struct line, node)->turn), struct place, node)->lane;
 }
 
 void lanes_free(struct lanes *l)
 {
 	if (!l)
 		return;
-	for (struct list *t; (t = list_first(&l->turn)) != NULL;)
-		drop(l, LIST_OF(list_first(&LIST_OF(t, struct tenant, node)->turn), struct lane, node));
-	map64_free(l->tenants);
+	for (struct lane *lane; (lane = first_lane(&l->rounds[BY_TENANT])) != NULL;)
+		drop(l, lane);
+	for (unsigned w = 0; w < WAYS; w++)
+		map64_free(l->rounds[w].lines);
 	map64_free(l->lanes);
 	free(l);
 }
 
-static struct tenant *tenant_of(struct lanes *l, uint32_t key)
+static void enter(struct round *r, struct lane *lane, struct place *p, uint32_t key)
 {
-	struct tenant *t = map64_get(l->tenants, key);
-	if (t)
-		return t;
-	t = mem_new(sizeof *t);
-	t->key = key;
-	list_init(&t->turn);
-	(void)map64_set(l->tenants, key, t);
-	list_append(&l->turn, &t->node);
-	return t;
+	struct line *line = map64_get(r->lines, key);
+	if (!line) {
+		line = mem_new(sizeof *line);
+		line->key = key;
+		list_init(&line->turn);
+		(void)map64_set(r->lines, key, line);
+		list_append(&r->turn, &line->node);
+	}
+	p->lane = lane;
+	p->line = line;
+	list_append(&line->turn, &p->node);
 }
 
 static struct lane *lane_of(struct lanes *l, uint32_t tenant, uint32_t dest)
@@ -83,16 +118,16 @@ static struct lane *lane_of(struct lanes *l, uint32_t tenant, uint32_t dest)
 		return lane;
 	lane = mem_new(sizeof *lane);
 	lane->key = key;
-	lane->tenant = tenant_of(l, tenant);
+	enter(&l->rounds[BY_TENANT], lane, &lane->places[BY_TENANT], tenant);
+	enter(&l->rounds[BY_DEST], lane, &lane->places[BY_DEST], dest);
 	(void)map64_set(l->lanes, key, lane);
-	list_append(&lane->tenant->turn, &lane->node);
 	return lane;
 }
 
 static void grow(struct lane *lane)
 {
-	size_t cap = lane->cap ? 2 * lane->cap : 4;
-	uint64_t *ring = mem_array(cap, sizeof *ring);
+	size_t cap = lane->cap ? 2 * lane->cap : 1;
+	struct ready *ring = mem_array(cap, sizeof *ring);
 	for (size_t i = 0; i < lane->n; i++)
 		ring[i] = lane->ring[(lane->first + i) % lane->cap];
 	free(lane->ring);
@@ -101,12 +136,12 @@ static void grow(struct lane *lane)
 	lane->first = 0;
 }
 
-void lanes_add(struct lanes *l, uint32_t tenant, uint32_t dest, uint64_t number)
+void lanes_add(struct lanes *l, uint32_t tenant, uint32_t dest, struct ready r)
 {
 	struct lane *lane = lane_of(l, tenant, dest);
 	if (lane->n == lane->cap)
 		grow(lane);
-	lane->ring[(lane->first + lane->n++) % lane->cap] = number;
+	lane->ring[(lane->first + lane->n++) % lane->cap] = r;
 	l->n++;
 }
 
@@ -116,18 +151,19 @@ static void to_the_end(struct list *head, struct list *node)
 	list_append(head, node);
 }
 
-bool lanes_take(struct lanes *l, uint64_t *number)
+bool lanes_take(struct lanes *l, struct ready *r)
 {
-	struct list *first = list_first(&l->turn);
-	if (!first)
+	struct round *round = &l->rounds[l->next];
+	struct lane *lane = first_lane(round);
+	if (!lane)
 		return false;
-	struct tenant *t = LIST_OF(first, struct tenant, node);
-	struct lane *lane = LIST_OF(list_first(&t->turn), struct lane, node);
-	*number = lane->ring[lane->first];
+	struct place *p = &lane->places[l->next];
+	*r = lane->ring[lane->first];
 	lane->first = (lane->first + 1) % lane->cap;
 	l->n--;
-	to_the_end(&l->turn, &t->node);
-	to_the_end(&t->turn, &lane->node);
+	to_the_end(&round->turn, &p->line->node);
+	to_the_end(&p->line->turn, &p->node);
+	l->next = l->next == BY_TENANT ? BY_DEST : BY_TENANT;
 	if (--lane->n == 0)
 		drop(l, lane);
 	return true;

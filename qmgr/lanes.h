@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Lanes: whose turn it is. What is ready for a group of agents (one local-delivery, or all of smtp-client) stands in lanes, one for each pair of
- * tenant and destination. Tenants take turns, and so do a tenant's destinations, so that a flood of one sender delays the others by one
- * delivery a turn, and a slow destination only those who write to it. Pure.
+ * tenant and destination. Every other turn is a tenant's, and goes round its destinations; the turns between are a destination's, and go round
+ * its tenants. So neither a flood of one sender, to whomever it goes, nor one to a single destination, by however many senders, delays the
+ * others by more than a few deliveries. Pure.
  */
 #ifndef POSTRIDER_QMGR_LANES_H
 #define POSTRIDER_QMGR_LANES_H
@@ -11,13 +12,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What is ready of a message: those of its recipients whose index is in [from, to), as far as they are pending and the group's. */
+struct ready {
+	uint64_t number;
+	uint32_t from, to;
+};
+
 struct lanes;
 struct lanes *lanes_new(void);
 void lanes_free(struct lanes *l);
-/* Puts a message behind the others of its lane. */
-void lanes_add(struct lanes *l, uint32_t tenant, uint32_t dest, uint64_t number);
+/* Puts it behind the others of its lane. */
+void lanes_add(struct lanes *l, uint32_t tenant, uint32_t dest, struct ready r);
 /* Takes the first of the lane whose turn it is; false when nothing is ready. */
-bool lanes_take(struct lanes *l, uint64_t *number);
+bool lanes_take(struct lanes *l, struct ready *r);
 /* How many are ready, and in how many lanes. */
 size_t lanes_count(const struct lanes *l);
 size_t lanes_lanes(const struct lanes *l);

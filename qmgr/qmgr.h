@@ -23,7 +23,8 @@
 
 #define OFFER_RCPTS 1000           /* recipients in one offer, as messages.tbl bounds them */
 #define BACKLOG_MAX (4u << 20)     /* octets that may wait in a channel to an agent */
-#define LANES_MAX 100000           /* lanes that may be ready: bounds memory */
+#define RCPTS_OUT OFFER_RCPTS      /* recipients out with a local-delivery at which it is offered no more: nobody waits for more than that */
+#define LANES_MAX 100000           /* lanes of their own: what is ready beyond shares lanes, which bounds memory */
 
 struct qmgr;
 
@@ -32,6 +33,7 @@ struct agent {
 	struct ipc_channel *channel;
 	struct group *group;
 	uint32_t room;      /* offers that it may still be sent */
+	uint32_t rcpts;     /* recipients of those that are out */
 	struct list offers; /* out, oldest first */
 };
 
@@ -52,6 +54,7 @@ struct offer {
 	struct list node;
 	struct agent *agent;
 	uint64_t id, number;
+	uint32_t dest;
 	uint32_t n;
 	struct offered_rcpt rcpts[];
 };

@@ -24,7 +24,11 @@ include tests/unit/daemon/local.mk
 # The power cut of the whole suite, in its long form; on the build that ./quickstart makes.
 check-faults-powercut:
 	POSTRIDER_IMAGES=100 python3 $(top_srcdir)/tests/system/powercut_test.py
-check-faults: check-faults-powercut
+# Floods of 100,000 deliveries, likewise.
+check-faults-flood:
+	POSTRIDER_FLOOD=100000 python3 $(top_srcdir)/tests/system/fairness_test.py
+check-faults: check-faults-powercut check-faults-flood
+.PHONY: check-faults-powercut check-faults-flood
 endif
 include tests/fuzz/local.mk
 dist_noinst_SCRIPTS += tests/run build-aux/check-layers build-aux/check-standards

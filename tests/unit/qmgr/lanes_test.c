@@ -1,20 +1,30 @@
 /* SPDX-License-Identifier: ISC */
 #include "qmgr/lanes.h"
+
+#include <stdlib.h>
+
 #include "qmgr/floor.h"
 #include "tests/unit/qmgr/help.h"
+
+static void add(struct lanes *l, uint32_t tenant, uint32_t dest, uint64_t number)
+{
+	lanes_add(l, tenant, dest, (struct ready){number, (uint32_t)number, (uint32_t)number + 1});
+}
 
 static void keeps_the_order_within_a_lane(void **state)
 {
 	struct lanes *l = lanes_new();
-	uint64_t n;
+	struct ready r;
 	(void)state;
 	for (uint64_t i = 0; i < 1000; i++)
-		lanes_add(l, 1, 1, i);
+		add(l, 1, 1, i);
 	for (uint64_t i = 0; i < 1000; i++) {
-		assert_true(lanes_take(l, &n));
-		assert_int_equal(n, i);
+		assert_true(lanes_take(l, &r));
+		assert_int_equal(r.number, i);
+		assert_int_equal(r.from, i);
+		assert_int_equal(r.to, i + 1);
 	}
-	assert_false(lanes_take(l, &n));
+	assert_false(lanes_take(l, &r));
 	assert_int_equal(lanes_lanes(l), 0);
 	lanes_free(l);
 }
@@ -22,9 +32,9 @@ static void keeps_the_order_within_a_lane(void **state)
 /* How many are taken before the number comes. */
 static unsigned turns_until(struct lanes *l, uint64_t number)
 {
-	uint64_t n;
-	for (unsigned i = 0; lanes_take(l, &n); i++)
-		if (n == number)
+	struct ready r;
+	for (unsigned i = 0; lanes_take(l, &r); i++)
+		if (r.number == number)
 			return i;
 	fail_msg("it never came");
 	return 0;
@@ -35,17 +45,58 @@ static void a_flood_does_not_delay_another(void **state)
 	struct lanes *l = lanes_new();
 	(void)state;
 	for (uint64_t i = 0; i < 100000; i++)
-		lanes_add(l, 1, 1, i);
-	lanes_add(l, 2, 1, 777777);
-	assert_true(turns_until(l, 777777) <= 2);
+		add(l, 1, 1, i);
+	add(l, 2, 1, 777777);
+	assert_true(turns_until(l, 777777) <= 3);
 	/* The same with a flood to many destinations: its tenant has one turn like everybody. */
 	for (uint64_t i = 0; i < 50000; i++)
-		lanes_add(l, 3, (uint32_t)i, i);
-	lanes_add(l, 4, 1, 888888);
-	assert_true(turns_until(l, 888888) <= 3);
+		add(l, 3, (uint32_t)i, i);
+	add(l, 4, 1, 888888);
+	assert_true(turns_until(l, 888888) <= 6);
 	/* And within a tenant one destination's flood leaves the other its turn. */
-	lanes_add(l, 1, 9, 999999);
-	assert_true(turns_until(l, 999999) <= 6);
+	add(l, 1, 9, 999999);
+	assert_true(turns_until(l, 999999) <= 12);
+	lanes_free(l);
+}
+
+static void a_flood_of_many_senders_to_one_does_not_delay_another(void **state)
+{
+	struct lanes *l = lanes_new();
+	(void)state;
+	for (uint32_t i = 0; i < 100000; i++)
+		add(l, 10 + i, 1, i);
+	add(l, 2, 2, 777777);
+	assert_true(turns_until(l, 777777) <= 3);
+	/* Nor does it delay those of its senders who write to another as well. */
+	add(l, 50000, 3, 888888);
+	assert_true(turns_until(l, 888888) <= 3);
+	lanes_free(l);
+}
+
+/* A lane is in both rounds: it comes and goes with what it holds, whichever way its turn came. */
+static void each_is_taken_once(void **state)
+{
+	enum { N = 20000 };
+	struct lanes *l = lanes_new();
+	bool *seen = calloc(N, sizeof *seen);
+	uint64_t x = 1, put = 0, got = 0;
+	struct ready r;
+	(void)state;
+	assert_non_null(seen);
+	while (got < N) {
+		x = x * UINT64_C(6364136223846793005) + 1442695040888963407u;
+		if (put < N && x >> 62 != 0) {
+			add(l, (uint32_t)(x >> 40) % 7, (uint32_t)(x >> 50) % 5, put++);
+		} else if (lanes_take(l, &r)) {
+			assert_false(seen[r.number]);
+			seen[r.number] = true;
+			got++;
+		}
+		assert_int_equal(lanes_count(l), put - got);
+		assert_true(lanes_lanes(l) <= 35);
+	}
+	assert_int_equal(lanes_lanes(l), 0);
+	free(seen);
 	lanes_free(l);
 }
 
@@ -81,6 +132,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_the_order_within_a_lane),
 		cmocka_unit_test(a_flood_does_not_delay_another),
+		cmocka_unit_test(a_flood_of_many_senders_to_one_does_not_delay_another),
+		cmocka_unit_test(each_is_taken_once),
 		cmocka_unit_test(the_floor_is_the_oldest_that_is_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: ISC
+"""Nobody waits for another's flood: of one sender, to a next hop that does not answer, to one mailbox. A delivery agent is stopped, the flood is taken and
+made ready, then the single message of another; when the agent goes on, what it delivers before the single message is what it had in hand, and what is
+offered along with that: it is counted, no clock is asked.
+
+POSTRIDER_FLOOD=N: so many deliveries wait in each flood (5,000; `make check-faults` takes 100,000)."""
+from suite import *
+
+FLOOD = int(os.environ.get("POSTRIDER_FLOOD", "5000"))
+OUT = 1000                     # recipients of one offer (messages.tbl), and those at which a local-delivery is offered no more (qmgr.h)
+WINDOW, CONNECTIONS = 512, 20  # offers for which local-delivery, and smtp-client, ask at a time
+TURNS = 3                      # of others, until it is one's own
+MANY = 100                     # accounts of a flood
+ALONE, BESIDE = MANY + 1, MANY + 2
+
+
+@contextlib.contextmanager
+def stopped(s, name):
+    """The only process of this row stands still; what is written to it waits."""
+    pid, = s.pids(name)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def batches(c, messages):
+    """Hands in what messages yields, (sender, recipients, content), some at a time."""
+    messages = list(messages)
+    for i in range(0, len(messages), 20):
+        replies = 0
+        for sender, rcpts, text in messages[i:i + 20]:
+            c.send("MAIL FROM:<%s>\r\n%s" % (sender, "".join("RCPT TO:<%s>\r\n" % r for r in rcpts)))
+            c.send(b"BDAT %d LAST\r\n" % len(text) + text)
+            replies += len(rcpts) + 2
+        for _ in range(replies):
+            got = c.reply()
+            assert got and got.startswith("250"), got
+
+
+def outside(s, messages):
+    with s.session("smtp", timeout=100) as c:
+        c.expect("EHLO x.test", "250")
+        batches(c, messages)
+
+
+def submitting(s, n, messages):
+    with s.session("submission", timeout=100).starttls() as c:
+        c.expect("EHLO x.test", "250")
+        c.expect("AUTH PLAIN " + base64.b64encode(("\0%s\0%s" % (s.name(n), PASSWORD)).encode()).decode(), "235")
+        batches(c, messages)
+
+
+def letters(senders, rcpts):
+    return ((a, r, message(to=r[0], sender=a)[0]) for a, r in zip(senders, rcpts))
+
+
+def delivered(s):
+    """The recipients' addresses, in the order in which local-delivery had them durable: it is one process, and its lines stay in their order."""
+    return re.findall(r"event=delivered .*?recipient=(\S+) uid=", s.log())
+
+
+def before(s, address, seen, total):
+    """How many of a flood were delivered before the message to this address. seen: before both; total: of both."""
+    until(lambda: len(delivered(s)) >= seen + total, 60 + total / 100, "%d deliveries" % total, pause=0.3)
+    order = delivered(s)[seen:]
+    same(len(order), total, "deliveries")
+    return order.index(address)
+
+
+def local_flood(s, flood, total, bound):
+    """flood() has total deliveries taken; a single one from outside, to one who has nothing of them, comes after at most `bound` of them."""
+    seen, single = len(delivered(s)), s.name(ALONE)
+    with stopped(s, "local-delivery"):
+        flood()
+        outside(s, letters(["another@elsewhere.test"], [[single]]))
+    n = before(s, single, seen, total + 1)
+    assert n <= bound < total, "%d of %d before it, at most %d wanted" % (n, total, bound)
+    s.wait_empty_queue(60)
+
+
+def test_all_have_a_home(s):
+    """Made for the first delivery, before anything is counted."""
+    outside(s, letters(["first@elsewhere.test"], [[s.name(n + 1) for n in range(BESIDE)]]))
+    until(lambda: len(delivered(s)) == BESIDE, 60, "one delivery to each")
+
+
+def test_one_sender_with_many_messages(s):
+    local_flood(s, lambda: submitting(s, 1, letters([s.name(1)] * FLOOD, [[s.name(1 + n % 2)] for n in range(FLOOD)])), FLOOD, 2 * WINDOW + TURNS)
+
+
+def test_one_sender_with_many_recipients(s):
+    rcpts = [[s.name(1 + n) for n in range(MANY)]] * (FLOOD // MANY)
+    local_flood(s, lambda: submitting(s, 1, letters([s.name(1)] * len(rcpts), rcpts)), len(rcpts) * MANY, 2 * (OUT + MANY) + TURNS * MANY)
+
+
+def test_many_senders_to_one_mailbox(s):
+    local_flood(s, lambda: outside(s, letters(["bot%d@bots.test" % n for n in range(FLOOD)], [[s.name(1)]] * FLOOD)), FLOOD, 2 * WINDOW + TURNS)
+
+
+def far(n):
+    return [["w%d@far%d.test" % (i, i % 50)] for i in range(n)]
+
+
+def arrivals(since):
+    return [re.search(r"<(.*?)>", r).group(1) for m in list(sink.messages)[since:] for r in m[1]]
+
+
+def waiting(s):
+    return [e for e in s.queue() if e["next_try"]]
+
+
+def aim(s, host):
+    with open(s.info["config"]) as f:
+        text = f.read()
+    with open(s.info["config"], "w") as f:
+        f.write(re.sub(r"(?m)^relay_host = .*$", "relay_host = " + host, text))
+    s.postrider("reload")
+
+
+def test_each_recipient_is_tried_once_a_round(s):
+    """A message with more recipients than an offer holds, all of them deferred, by qmgr itself and by the next hop: what was tried is not offered a second
+    time before its time comes, and so the round has an end."""
+    n, begun, came = 2 * OUT + 500, len(sink.commands), len(sink.messages)
+    rcpts = ["many%d@far.test" % i for i in range(n)]
+    sink.answers["RCPT"] = "451 4.2.1 later"
+
+    def tried():
+        return [c for c in list(sink.commands)[begun:] if c.startswith("RCPT") and "many" in c]
+    aim(s, "")
+    submitting(s, 1, letters([s.name(1)], [rcpts]))
+    until(lambda: waiting(s), 60, "it to be deferred without a relay host", pause=0.3)
+    aim(s, sink.address())
+    s.postrider("queue", "retry", "ALL")
+    until(lambda: len(tried()) >= n and waiting(s), 60, "it to be deferred by the next hop", pause=0.3)
+    same(len(tried()), n, "recipients tried")
+    sink.answers.pop("RCPT")
+    s.postrider("queue", "retry", "ALL")
+    s.wait_empty_queue(60)
+    same(sorted(arrivals(came)), sorted(rcpts), "each once")
+
+
+def test_a_next_hop_that_says_nothing(s):
+    """All connections hang at its greeting: local mail goes on, also that of the same sender. When it speaks again another's message is not last."""
+    speak, begun = threading.Event(), len(sink.messages)
+    sink.hang_up()
+    sink.answers["greeting"] = lambda text: "220 sink.test ESMTP" if speak.wait(250) else "421 4.3.2 no"
+    try:
+        submitting(s, 1, letters([s.name(1)] * FLOOD, far(FLOOD)))
+        for n in (1, 2):
+            seen = len(delivered(s))
+            submitting(s, n, letters([s.name(n)], [[s.name(BESIDE)]]))
+            until(lambda: delivered(s)[seen:] == [s.name(BESIDE)], 60, "the message beside the flood")
+            same((arrivals(begun), len(s.queue())), ([], FLOOD), "and of the flood none went")
+        submitting(s, 2, letters([s.name(2)], [["single@other.test"]]))
+    finally:
+        speak.set()
+    until(lambda: len(arrivals(begun)) >= FLOOD + 1, 60 + FLOOD / 50, "all to arrive", pause=0.3)
+    same(len(arrivals(begun)), FLOOD + 1, "arrivals")
+    # Those in hand when it was ready, a turn or two, and those whose connections were quicker than its own.
+    bound = 2 * CONNECTIONS + TURNS
+    n = arrivals(begun).index("single@other.test")
+    assert n <= bound < FLOOD, "%d of %d before it, at most %d wanted" % (n, FLOOD, bound)
+    s.wait_empty_queue(60)
+
+
+def test_all_that_waited_is_due_at_once(s):
+    """A next hop that is down: all is deferred, then all is due at once and as much as smtp-client takes is with it; local mail goes on."""
+    begun = len(sink.messages)
+    sink.answers["greeting"] = "421 4.3.2 not now"
+    sink.hang_up()
+    submitting(s, 1, letters([s.name(1)] * FLOOD, far(FLOOD)))
+    until(lambda: len(waiting(s)) == FLOOD, 60 + FLOOD / 100, "all to be deferred", pause=0.5)
+    sink.answers.pop("greeting")
+    with stopped(s, "smtp-client"):
+        same(json.loads(s.postrider("--json", "queue", "retry", "ALL"))["count"], FLOOD)
+        seen = len(delivered(s))
+        outside(s, letters(["another@elsewhere.test"], [[s.name(BESIDE)]]))
+        until(lambda: delivered(s)[seen:] == [s.name(BESIDE)], 60, "local mail beside those that are due")
+        same(len(sink.messages), begun)
+    s.postrider("queue", "delete", "ALL")
+    s.wait_empty_queue(60)
+
+sink = Sink()
+main(globals(), accounts=BESIDE, settings=["relay_host=" + sink.address(), "recipient_limit=20000", "queue.retry_min=3000", "queue.retry_max=6000"])
