@@ -165,7 +165,7 @@ def test_what_was_done_survives_a_kill(s):
 
 def add(s, n):
     s.postrider("account", "add", s.name(n), "--password-stdin", stdin=PASSWORD + "\n")
-    return s.home(n)[1]
+    return s.home(n)
 
 
 def test_a_home_is_there_before_any_mail(s):

@@ -3,11 +3,6 @@
 from suite import *
 
 
-def home_of(s, n):
-    uid = [row["uid"] for row in json.loads(s.postrider("--json", "account", "list")) if row["address"] == s.name(n)][0]
-    return "%s/%02x/%d" % (s.info["mail"], uid & 255, uid)
-
-
 def text(i):
     return b"Subject: number %d\r\n\r\n" % i + b"%d\r\n" % i * 200
 
@@ -101,7 +96,7 @@ def find(home, needle, stream="journal"):
 def damaged(s, n, harm):
     """Stops, damages, starts, repairs while nobody is logged in. What there was, what there is, what repair told."""
     fill(s, n)
-    before, home = everything(s, n), home_of(s, n)
+    before, home = everything(s, n), s.home(n)
     s.stop()
     harm(home)
     s.start()
@@ -185,7 +180,7 @@ def test_beside_a_session(s):
 
 
 def test_refused_where_a_session_knows_better(s):
-    c, home = s.imap(5), home_of(s, 5)
+    c, home = s.imap(5), s.home(5)
     same(c.append("INBOX", None, None, b"Subject: known\r\n\r\n")[0], "OK")
     same(c.append("INBOX", None, None, b"Subject: and more\r\n\r\n")[0], "OK")
     path, at = find(home, b"Subject: known")

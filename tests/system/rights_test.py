@@ -155,7 +155,8 @@ def test_sessions_run_as_their_accounts(s):
 def test_a_new_home_has_its_stream(s):
     """Made with the home, before any delivery, and local-delivery's own: nobody else may write it, and the account may read it."""
     s.postrider("account", "add", s.name(4), "--password-stdin", stdin=PASSWORD + "\n")
-    uid, home = s.home(4)
+    home = s.home(4)
+    uid = int(os.path.basename(home))
     until(lambda: os.path.isdir(home), 60, "host to make the home of an account that was added")
     mail = pwd.getpwnam(PREFIX + "mail")
     incoming = home + "/incoming"

@@ -13,11 +13,6 @@ def uidvalidity(s, n):
         c.logout()
 
 
-def home_of(s, n):
-    uid = [row["uid"] for row in json.loads(s.postrider("--json", "account", "list")) if row["address"] == s.name(n)][0]
-    return "%s/%02x/%d" % (s.info["mail"], uid & 255, uid)
-
-
 def outward(s, subject, size):
     with s.submission(1) as c:
         text, ident = message(to="far@away.test", sender=s.name(1), subject=subject, body=("%s\r\n" % ("y" * 898)) * (size // 900 + 1))

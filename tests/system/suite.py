@@ -351,11 +351,6 @@ class Suite:
             c.logout()
 
     def home(self, n):
-        """The uid of an account, and its home, which need not be there."""
-        uid = {a["address"]: a["uid"] for a in json.loads(self.postrider("--json", "account", "list"))}[self.name(n)]
-        return uid, "%s/%02x/%d" % (self.info["mail"], uid & 0xff, uid)
-
-    def home(self, n):
         """The directory of an account's mail, which may not be there yet."""
         uid = [a["uid"] for a in json.loads(self.postrider("--json", "account", "list")) if a["address"] == self.name(n)][0]
         return "%s/%02x/%d" % (self.info["mail"], uid & 0xff, uid)
