@@ -10,7 +10,7 @@
 #define IMAP_ADDRESSES_MAX 5000            /* of one field in an envelope */
 #define IMAP_STRING_MAX ((size_t)32 << 10) /* octets of one string in an envelope or a body structure */
 /* Raised with every change of what is rendered: what was kept of an older rendering is of no use then. */
-#define IMAP_BODY_VERSION 1
+#define IMAP_BODY_VERSION 2
 #define IMAP_STRUCTURE_MAX ((size_t)4 << 20)
 
 /* header: a message's header, or all of the message. */

@@ -116,17 +116,20 @@ static bool multipart_open(struct parser *ps)
 	struct arena *a = arena_new();
 	struct mime_value v;
 	bool ok = false;
-	if (mime_value_parse(a, p->type, true, &v))
-		for (size_t i = 0; i < v.n && !ok; i++) {
-			struct view b = v.params[i].value;
-			if (!view_ieqs(v.params[i].name, "boundary") || b.n == 0 || b.n > BOUNDARY_MAX)
-				continue;
+	struct buf text;
+	/* Where it is not ASCII its octets are compared as they came, so the charset of RFC 2231 4 is not asked for a translation. */
+	buf_init(&text, p->type.n + 1);
+	if (mime_value_parse(a, p->type, true, &v) && mime_param_octets(&v, "boundary", &text)) {
+		struct view b = buf_view(&text);
+		ok = b.n > 0 && b.n <= BOUNDARY_MAX;
+		if (ok) {
 			struct open_part *o = &ps->open[ps->nopen++];
 			o->part = ps->cur;
 			o->n = b.n;
 			memcpy(o->boundary, b.p, b.n);
-			ok = true;
 		}
+	}
+	buf_fini(&text);
 	arena_free(a);
 	return ok;
 }

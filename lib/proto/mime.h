@@ -83,6 +83,8 @@ bool mime_take(struct mime_lex *l, char c);
  * are the arena's or point into raw.
  */
 bool mime_value_parse(struct arena *a, struct view raw, bool pair, struct mime_value *v);
+/* The parameter's value as its octets, RFC 2231's continuations and %XX undone and the charset left aside; false when there is none. */
+bool mime_param_octets(const struct mime_value *v, const char *name, struct buf *out);
 /* The parameter's value as UTF-8, RFC 2231 decoded; false when there is none. */
 bool mime_param_text(const struct mime_value *v, const char *name, struct buf *out);
 

@@ -214,8 +214,8 @@ bool mime_value_parse(struct arena *a, struct view raw, bool pair, struct mime_v
 	return true;
 }
 
-/* charset'language'text with %XX (RFC 2231 4). */
-static void extended_text(struct view v, struct buf *out)
+/* charset'language'text with %XX (RFC 2231 4): the octets of the text; what they mean is returned. */
+static struct view extended_octets(struct view v, struct buf *octets)
 {
 	struct view rest = v, charset, language;
 	view_cut(&rest, '\'', &charset);
@@ -223,35 +223,59 @@ static void extended_text(struct view v, struct buf *out)
 		rest = v;
 		charset = VIEW("us-ascii");
 	}
-	struct buf octets;
-	buf_init(&octets, v.n + 1);
 	for (size_t i = 0; i < rest.n; i++) {
 		int high = i + 2 < rest.n && rest.p[i] == '%' ? ascii_hex(rest.p[i + 1]) : -1;
 		if (rest.p[i] == '%' && high >= 0 && ascii_hex(rest.p[i + 2]) >= 0) {
-			buf_addc(&octets, (char)(high << 4 | ascii_hex(rest.p[i + 2])));
+			buf_addc(octets, (char)(high << 4 | ascii_hex(rest.p[i + 2])));
 			i += 2;
 		} else {
-			buf_addc(&octets, rest.p[i]);
+			buf_addc(octets, rest.p[i]);
 		}
 	}
-	charset_to_utf8(out, charset, buf_view(&octets));
-	buf_fini(&octets);
+	return charset;
+}
+
+/* The parameter; the form of RFC 2231 before the plain one, which is for those who do not know it. *extended: it has that form. */
+static const struct mime_param *find_param(const struct mime_value *v, const char *name, bool *extended)
+{
+	const struct mime_param *plain = NULL;
+	for (size_t i = 0; i < v->n; i++) {
+		struct view k = v->params[i].name;
+		*extended = k.n > 0 && k.p[k.n - 1] == '*' && view_ieqs(view_head(k, k.n - 1), name);
+		if (*extended)
+			return &v->params[i];
+		if (plain == NULL && view_ieqs(k, name))
+			plain = &v->params[i];
+	}
+	*extended = false;
+	return plain;
+}
+
+bool mime_param_octets(const struct mime_value *v, const char *name, struct buf *out)
+{
+	bool extended;
+	const struct mime_param *p = find_param(v, name, &extended);
+	if (p == NULL)
+		return false;
+	if (extended)
+		extended_octets(p->value, out);
+	else
+		buf_addv(out, p->value);
+	return true;
 }
 
 bool mime_param_text(const struct mime_value *v, const char *name, struct buf *out)
 {
-	struct view plain = VIEW_NONE;
-	for (size_t i = 0; i < v->n; i++) {
-		struct view k = v->params[i].name;
-		if (k.n > 0 && k.p[k.n - 1] == '*' && view_ieqs(view_head(k, k.n - 1), name)) {
-			extended_text(v->params[i].value, out);
-			return true;
-		}
-		if (plain.p == NULL && view_ieqs(k, name))
-			plain = v->params[i].value;
-	}
-	if (plain.p == NULL)
+	bool extended;
+	const struct mime_param *p = find_param(v, name, &extended);
+	if (p == NULL)
 		return false;
-	charset_to_utf8(out, VIEW("utf-8"), plain);
+	struct buf octets;
+	buf_init(&octets, p->value.n + 1);
+	struct view charset = VIEW("utf-8");
+	if (extended)
+		charset = extended_octets(p->value, &octets);
+	charset_to_utf8(out, charset, extended ? buf_view(&octets) : p->value);
+	buf_fini(&octets);
 	return true;
 }

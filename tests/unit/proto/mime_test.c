@@ -2,6 +2,8 @@
 /* MIME structure: shapes, octet ranges, bounds (M01, M02, M04, M07 of the hostile cases). */
 #include "tests/unit/proto/proto_test.h"
 
+#include <stdio.h>
+
 #include "proto/charset.h"
 #include "proto/header.h"
 #include "proto/imap_body.h"
@@ -24,6 +26,28 @@ static void finds_parts(void **state)
 	assert_true(mime_is(&t.part[1], "text", "plain"));
 	assert_true(mime_is(&t.part[2], "TEXT", "html"));
 	mime_free(&t);
+}
+
+/* RFC 2231 3, RFC 2231 4: the boundary may come in pieces, and with octets as %XX. */
+static void takes_boundaries_apart(void **state)
+{
+	(void)state;
+	static const char *const types[] = {
+		"boundary*=us-ascii'en'a%2Db", "boundary*0=a; boundary*1=\"-b\"", "boundary*1=b; x=y; boundary*0=a-", "boundary*0*=''a%2d; boundary*1=b",
+		"Boundary*=utf-8''a-b", "boundary=old; boundary*=''a-b", "boundary=\"a-b\"", "boundary*0=a-b; boundary*2=c",
+	};
+	static const char *const none[] = { "boundary*1=a-b", "boundary*=''", "boundary*0*=", "boundaries*=''a-b", "boundary*=''a%2" };
+	for (size_t i = 0; i < 8 + 5; i++) {
+		struct mime_tree t;
+		char text[300];
+		snprintf(text, sizeof text, "Content-Type: multipart/mixed; %s\r\n\r\n--a-b\r\n\r\none\r\n--a-b\r\n\r\ntwo\r\n--a-b--\r\n",
+			i < 8 ? types[i] : none[i - 8]);
+		mime_parse(&t, view_of(text));
+		assert_int_equal(t.n, i < 8 ? 3 : 1);
+		if (i < 8)
+			assert_view(mime_body(&t, &t.part[2]), "two");
+		mime_free(&t);
+	}
 }
 
 static void numbers_sections(void **state)
@@ -241,6 +265,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_parts),
+		cmocka_unit_test(takes_boundaries_apart),
 		cmocka_unit_test(numbers_sections),
 		cmocka_unit_test(survives_fragments),
 		cmocka_unit_test(bounds_nesting),
