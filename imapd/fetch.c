@@ -382,7 +382,7 @@ void cmd_fetch(struct session *s)
 	session_job(s, fetch_step, j, fetch_free);
 }
 
-void fetch_after_store(struct session *s, struct uidset *uids, bool modseq)
+void fetch_after_store(struct session *s, struct uidset *uids, bool flags, bool modseq)
 {
 	struct fetch_job *j = fetch_new();
 	j->uids = *uids;
@@ -390,7 +390,8 @@ void fetch_after_store(struct session *s, struct uidset *uids, bool modseq)
 	j->of_store = true;
 	if (s->uid)
 		imap_fetch_add(&j->f, IMAP_FETCH_UID);
-	imap_fetch_add(&j->f, IMAP_FETCH_FLAGS);
+	if (flags)
+		imap_fetch_add(&j->f, IMAP_FETCH_FLAGS);
 	if (modseq)
 		imap_fetch_add(&j->f, IMAP_FETCH_MODSEQ);
 	if (s->keywords_known != store_keyword_count(s->imapd->store))

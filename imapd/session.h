@@ -177,6 +177,6 @@ bool status_items(struct session *s, unsigned *items);
 void put_status(struct session *s, struct view name, const struct mailbox *m, unsigned items);
 
 /* Answers FETCH-like with these items for UIDs, then the tagged OK with s->code: fetch.c, for STORE. */
-void fetch_after_store(struct session *s, struct uidset *uids, bool modseq);
+void fetch_after_store(struct session *s, struct uidset *uids, bool flags, bool modseq);
 
 #endif

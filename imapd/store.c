@@ -52,11 +52,11 @@ static void stored(struct session *s)
 	struct store_job *j = s->job;
 	if (!uidset_empty(&j->result.modified))
 		put_modified(s, &j->result.modified);
-	/* RFC 7162 3.1.3: with a condition, .SILENT does not keep the MODSEQ back. */
+	/* RFC 7162 3.1.3: .SILENT keeps the flags back, but not the MODSEQ from a client that knows of it. */
 	if (j->silent && !j->conditional && !s->condstore)
 		session_ok(s, "Stored");
 	else
-		fetch_after_store(s, j->silent ? &j->result.changed : &j->uids, s->condstore || j->conditional);
+		fetch_after_store(s, j->silent ? &j->result.changed : &j->uids, !j->silent, s->condstore || j->conditional);
 }
 
 /* [SP "(UNCHANGEDSINCE" SP modseq ")"] SP item SP flags */

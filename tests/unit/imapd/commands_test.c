@@ -199,7 +199,12 @@ static void stores(void **state)
 	command(c, "STORE 1 *FLAGS (\\Seen)", "BAD");
 	command(c, "STORE 1 +FLAGS", "BAD");
 	assert_has(command(c, "STORE 1 (UNCHANGEDSINCE 1) +FLAGS.SILENT (\\Draft)", "OK [MODIFIED 1]"), "MODIFIED");
-	assert_has(command(c, "STORE 1 (UNCHANGEDSINCE 99999999) +FLAGS.SILENT (\\Draft)", "OK"), "MODSEQ (");
+	assert_has(command(c, "STORE 1 (UNCHANGEDSINCE 99999999) +FLAGS.SILENT (\\Draft)", "OK"), "* 1 FETCH (MODSEQ (");
+	assert_lacks(command(c, "STORE 1 -FLAGS.SILENT (\\Draft)", "OK"), "FLAGS (");
+	assert_has(buf_str(&c->got), "* 1 FETCH (MODSEQ (");
+	assert_lacks(command(c, "UID STORE 2 +FLAGS.SILENT (\\Draft)", "OK"), "FLAGS (");
+	assert_has(buf_str(&c->got), "* 2 FETCH (UID 2 MODSEQ (");
+	assert_has(command(c, "STORE 1 +FLAGS (\\Draft)", "OK"), "* 1 FETCH (FLAGS (");
 	client_free(c);
 	client_free(d);
 }
