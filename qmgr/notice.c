@@ -76,7 +76,6 @@ static size_t gather(const struct spool_message *sm, const struct fate *fates, s
 		out[k++] = (struct dsn_recipient){
 			.action = a,
 			.address = r.address.n ? r.address : r.original,
-			.original = r.original,
 			.orcpt = r.orcpt,
 			.status = fates[i].status,
 			.remote = fates[i].remote,
@@ -98,11 +97,12 @@ static void add_lines(struct buf *b, struct view v)
 	}
 }
 
-/* What goes back of the message: all of it where the sender asked for that and it is not too long, else its header (RFC 3461 6.2). */
-static bool add_original(struct qmgr *q, const struct spool_message *sm, struct buf *b)
+/* What goes back of the message: all of it where a recipient failed, the sender asked for that and it is not too long, else its
+ * header (RFC 3461 6.2). */
+static bool add_original(struct qmgr *q, const struct spool_message *sm, bool failed, struct buf *b)
 {
 	struct buf m;
-	bool full = (sm->flags & FLAG_FULL) && !(sm->flags & FLAG_BINARY) && sm->size <= FULL_MAX;
+	bool full = failed && (sm->flags & FLAG_FULL) && !(sm->flags & FLAG_BINARY) && sm->size <= FULL_MAX;
 	size_t want = full ? FULL_MAX : HEADER_MAX;
 	buf_init(&m, want + sm->headers.n);
 	buf_addv(&m, sm->headers);
@@ -153,7 +153,10 @@ static void write_text(struct qmgr *q, const struct message *m, const struct spo
 		.until = m->arrived + conf_num(q->d->conf, PARAM_QUEUE_LIFETIME),
 		.utf8 = any_utf8(sm),
 	};
-	d.full = add_original(q, sm, &original);
+	bool failed = false;
+	for (size_t i = 0; i < n; i++)
+		failed = failed || r[i].action == DSN_FAILED;
+	d.full = add_original(q, sm, failed, &original);
 	d.original = buf_view(&original);
 	dsn_put(out, &d, r, n);
 	buf_fini(&original);

@@ -150,7 +150,7 @@ static void put_address(struct buf *b, const char *field, struct view address, b
 	buf_adds(b, "\r\n");
 }
 
-/* RFC 3464 2.3.1: what ORCPT said, where it was given. */
+/* RFC 3461 6.3: what ORCPT said, and no such field where none was given. */
 static void put_original(struct buf *b, const struct dsn *d, const struct dsn_recipient *r)
 {
 	struct view rest = r->orcpt, type;
@@ -160,8 +160,6 @@ static void put_original(struct buf *b, const struct dsn *d, const struct dsn_re
 		buf_adds(b, "; ");
 		put_safe(b, rest, 500, d->utf8);
 		buf_adds(b, "\r\n");
-	} else if (r->original.n && !view_eq(r->original, r->address)) {
-		put_address(b, "Original-Recipient: ", r->original, d->utf8);
 	}
 }
 

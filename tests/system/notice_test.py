@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What senders are told (RFC 3461), and many messages that wait without a relay host (queue_test has the queue's commands)."""
+import email
+import email.policy
 from suite import *
 
 
@@ -47,6 +49,66 @@ def test_a_delay_is_told_once_and_the_end_is_told(s):
     for ident, actions in ((ordinary, ["delayed", "failed"]), (failure, ["failed"]), (never, [])):
         until(lambda: len(notices(s, ident)) >= len(actions), 10, pause=0.2)
         same(sorted(re.search(r"Action: (\w+)", t).group(1) for t in notices(s, ident)), actions, "what the sender was told")
+
+
+def taken_apart(text):
+    """A notification as another program reads it: its header, the fields of the message and of each recipient, and what it returns of the message."""
+    m = email.message_from_string(text, policy=email.policy.compat32)
+    assert not m.defects, m.defects
+    same((m.get_content_type(), m.get_param("report-type")), ("multipart/report", "delivery-status"))
+    words, status, returned = m.get_payload()
+    same((words.get_content_type(), status.get_content_type()), ("text/plain", "message/delivery-status"))
+    return m, status.get_payload()[0], status.get_payload()[1:], returned
+
+
+def asked(s, ret, options, to, tell):
+    """A message with these options, and the notification of that action on it, taken apart."""
+    text, ident = message(to=to, sender=s.name(1), body="the body\r\n")
+    with s.submission(1) as c:
+        c.ehlo()
+        same(c.docmd("MAIL", "FROM:<%s> RET=%s ENVID=a+2Bb+3Dc" % (s.name(1), ret))[0], 250)
+        same(c.docmd("RCPT", "TO:<%s> %s" % (to, options))[0], 250)
+        same(c.data(text)[0], 250)
+    return until(lambda: [p for p in map(taken_apart, notices(s, ident)) if p[2][0]["Action"] == tell], 60, "what is told of " + to, pause=0.3)[0]
+
+
+def fields_are(s, parts, to, action, orcpt, status):
+    m, of_message, (of_recipient,), returned = parts
+    same(m["Return-Path"], "<>")
+    same(m["To"], "<%s>" % s.name(1))
+    assert m["Auto-Submitted"].startswith("auto-") and m["From"] and m["Message-ID"] and email.utils.parsedate_to_datetime(m["Date"])
+    same(of_message["Reporting-MTA"], "dns; mail." + s.domain)
+    same(of_message["Original-Envelope-Id"], "a+b=c")
+    assert email.utils.parsedate_to_datetime(of_message["Arrival-Date"])
+    same(of_recipient["Final-Recipient"], "rfc822; " + to)
+    same(of_recipient["Original-Recipient"], orcpt, "Original-Recipient, which stands there when ORCPT was given, and only then")
+    same(of_recipient["Action"], action)
+    assert re.fullmatch(status, of_recipient["Status"]), of_recipient["Status"]
+    same(of_recipient["Will-Retry-Until"] is not None, action == "delayed")
+    return returned
+
+
+def test_success_as_another_program_reads_it(s):
+    orcpt = "ORCPT=rfc822;Other+2BName@far.test"
+    for ret in ("HDRS", "FULL"):
+        for options, original in (("", None), (orcpt, "rfc822; Other+Name@far.test")):
+            parts = asked(s, ret, "NOTIFY=SUCCESS,DELAY " + options, s.name(2), "delivered")
+            returned = fields_are(s, parts, s.name(2), "delivered", original, r"2\.\d+\.\d+")
+            # RFC 3461 4.3: RET is of failures alone.
+            same(returned.get_content_type(), "text/rfc822-headers")
+            assert "Subject: test" in returned.get_payload() and "the body" not in returned.get_payload(), returned.get_payload()
+
+
+def test_delay_and_failure_as_another_program_reads_them(s):
+    for ret in ("HDRS", "FULL"):
+        parts = asked(s, ret, "NOTIFY=DELAY", "slow.%s@far.test" % ret, "delayed")
+        returned = fields_are(s, parts, "slow.%s@far.test" % ret, "delayed", None, r"4\.\d+\.\d+")
+        same(returned.get_content_type(), "text/rfc822-headers")
+        parts = asked(s, ret, "NOTIFY=FAILURE ORCPT=rfc822;first@else.test", "late.%s@far.test" % ret, "failed")
+        returned = fields_are(s, parts, "late.%s@far.test" % ret, "failed", "rfc822; first@else.test", r"[45]\.\d+\.\d+")
+        same(returned.get_content_type(), "message/rfc822" if ret == "FULL" else "text/rfc822-headers")
+        same("the body" in returned.as_string(), ret == "FULL")
+    until(lambda: not s.queue(), 60, "the end of their lifetime", pause=0.3)
 
 
 def hand_in(s, many):
