@@ -12,17 +12,39 @@
 #define CONF_MAX (1u << 20)
 #define ANSWER_MS 60000
 
+/* How errors are told: of the whole process, since they come from everywhere in it. */
+static bool errors_as_json;
+
+void cli_errors_as_json(void)
+{
+	errors_as_json = true;
+}
+
+/* The one place where an error is told. Its text may have several lines, and octets from elsewhere. */
+static int tell_error(int code, struct view text)
+{
+	fflush(stdout);
+	if (errors_as_json) {
+		fputs("{\"error\":", stderr);
+		json_string(stderr, text);
+		fprintf(stderr, ",\"exit\":%d}\n", code);
+	} else {
+		fputs("postrider: ", stderr);
+		text_print(stderr, text);
+		fputc('\n', stderr);
+	}
+	return code;
+}
+
 int cli_fail(int code, const char *fmt, ...)
 {
 	va_list ap;
+	char text[16384];
 
-	fflush(stdout);
-	fputs("postrider: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
-	return code;
+	return tell_error(code, view_of(text));
 }
 
 int cli_conf(struct cli *c)
@@ -37,8 +59,11 @@ int cli_conf(struct cli *c)
 	if (err) {
 		code = cli_fail(EXIT_CONFIG, "%s: cannot be read: %s; name another with -c", c->file, err_text(err));
 	} else if (conf_read(c->conf, c->file, buf_view(&text), &why) != ERR_OK || conf_check(c->conf, &why) != ERR_OK) {
-		fputs(buf_str(&why), stderr);
 		code = EXIT_CONFIG;
+		if (errors_as_json)
+			tell_error(code, view_trim(buf_view(&why)));
+		else
+			fputs(buf_str(&why), stderr);
 	}
 	buf_fini(&text);
 	buf_fini(&why);
@@ -62,11 +87,11 @@ char *cli_run_path(const struct cli *c, const char *name)
 static void explain_connect(const struct cli *c, const char *path, int err)
 {
 	if (err == ERR_NOT_FOUND || err == ERR_LOST)
-		(void)cli_fail(0, "nobody answers at %s: the suite is not running; start it with: postrider -c %s start", path, c->file);
+		(void)cli_fail(EXIT_UNAVAILABLE, "nobody answers at %s: the suite is not running; start it with: postrider -c %s start", path, c->file);
 	else if (err == ERR_DENIED)
-		(void)cli_fail(0, "%s: not permitted; be root, or in the group that control_group names", path);
+		(void)cli_fail(EXIT_UNAVAILABLE, "%s: not permitted; be root, or in the group that control_group names", path);
 	else
-		(void)cli_fail(0, "%s: %s; is the suite running (postrider -c %s status)?", path, err_text(err), c->file);
+		(void)cli_fail(EXIT_UNAVAILABLE, "%s: %s; is the suite running (postrider -c %s status)?", path, err_text(err), c->file);
 }
 
 struct ipc_client *cli_connect(const struct cli *c, const char *sock, enum ipc_role peer)
@@ -116,11 +141,7 @@ int cli_done(const struct ipc_control_done *done, const char *what)
 {
 	if (done->outcome == IPC_DONE)
 		return EXIT_OK;
-	fflush(stdout);
-	fprintf(stderr, "postrider: %s%s", what, *what ? ": " : "");
-	text_print(stderr, done->text);
-	fputc('\n', stderr);
-	return done->outcome == IPC_LATER ? EXIT_LATER : EXIT_FAILED;
+	return cli_fail(done->outcome == IPC_LATER ? EXIT_LATER : EXIT_FAILED, "%s%s%.*s", what, *what ? ": " : "", (int)done->text.n, done->text.p);
 }
 
 /* ---- accounts ---- */

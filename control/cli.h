@@ -65,6 +65,8 @@ struct command {
 	int (*run)(struct cli *c);
 };
 
+/* From now on errors are told as JSON: an object with "error" (the text) and "exit" (the code) a line, on standard error all the same. */
+void cli_errors_as_json(void);
 /* "postrider: …" on standard error; gives code back. */
 __attribute__((format(printf, 2, 3))) int cli_fail(int code, const char *fmt, ...);
 /* Reads the configuration; prints what is wrong with it. */

@@ -39,12 +39,12 @@ static int check_users(const struct cli *c)
 			continue;
 		user_name(c, &process_table[i], name);
 		if (!getpwnam(name)) {
-			fprintf(stderr, "postrider: there is no system user %s\n", name);
+			(void)cli_fail(EXIT_CONFIG, "there is no system user %s", name);
 			missing++;
 		}
 	}
 	if (missing)
-		fprintf(stderr, "postrider: make them with: postrider -c %s users create\n", c->file);
+		(void)cli_fail(EXIT_CONFIG, "make them with: postrider -c %s users create", c->file);
 	return missing;
 }
 
@@ -189,7 +189,7 @@ int cmd_processes(struct cli *c)
 
 /* ---- users ---- */
 
-static int make_user(const char *name)
+static int make_user(const struct cli *c, const char *name, bool first)
 {
 	int status;
 	pid_t pid = fork();
@@ -201,16 +201,23 @@ static int make_user(const char *name)
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return cli_fail(EXIT_FAILED, "useradd(8) did not make %s; make it by hand: a system user with a group of its name", name);
-	printf("made the system user %s\n", name);
+	if (cli_json(c))
+		printf("%s\"%s\"", first ? "" : ",", name);
+	else
+		printf("made the system user %s\n", name);
+	fflush(stdout);
 	return EXIT_OK;
 }
 
 int cmd_users_create(struct cli *c)
 {
 	int code = EXIT_OK;
+	unsigned made = 0;
 
 	if (geteuid() != 0)
 		return cli_fail(EXIT_PERMISSION, "only root makes system users; an ordinary user's suite needs none");
+	if (cli_json(c))
+		printf("{\"made\":[");
 	fflush(stdout);
 	for (size_t i = 0; !code && i < process_count; i++) {
 		char name[128];
@@ -218,9 +225,15 @@ int cmd_users_create(struct cli *c)
 		if (!process_table[i].user || process_table[i].later || !user_first(i))
 			continue;
 		user_name(c, &process_table[i], name);
-		if (!getpwnam(name))
-			code = make_user(name);
+		if (getpwnam(name))
+			continue;
+		code = make_user(c, name, made == 0);
+		made += !code;
 	}
+	if (cli_json(c))
+		printf("]}\n");
+	else if (!code && made == 0)
+		printf("all the system users are there\n");
 	return code;
 }
 

@@ -97,8 +97,8 @@ int cmd_queue_list(struct cli *c)
 	return code;
 }
 
-/* Waits for the end of an action, printing a message's parts where there are any. */
-static int finish(struct ipc_client *client, uint64_t *count)
+/* Waits for the end of an action, printing a message's parts where there are any. what: which messages were meant, for a refusal. */
+static int finish(struct ipc_client *client, const char *what, uint64_t *count)
 {
 	for (;;) {
 		enum ipc_kind kind;
@@ -113,7 +113,7 @@ static int finish(struct ipc_client *client, uint64_t *count)
 			(void)fwrite(part.p, 1, part.n, stdout);
 		} else if (kind == IPC_CONTROL_DONE) {
 			*count = ((const struct ipc_control_done *)m)->count;
-			return cli_done(m, "");
+			return cli_done(m, what);
 		}
 	}
 }
@@ -128,7 +128,7 @@ static int act(struct cli *c, uint8_t action, uint64_t *count)
 		return EXIT_UNAVAILABLE;
 	code = cli_send(client, IPC_QUEUE_ACT, &m);
 	if (!code)
-		code = finish(client, count);
+		code = finish(client, c->args[0], count);
 	ipc_client_close(client);
 	return code;
 }

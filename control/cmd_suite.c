@@ -213,9 +213,7 @@ static int reload_result(struct view status)
 
 	if (error.n == 0)
 		return EXIT_OK;
-	fputs("postrider: ", stderr);
-	text_print(stderr, error);
-	fputc('\n', stderr);
+	(void)cli_fail(EXIT_CONFIG, "%.*s", (int)error.n, error.p);
 	return cli_fail(EXIT_CONFIG, "the configuration was refused; the old one stays in force");
 }
 

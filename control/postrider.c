@@ -168,6 +168,9 @@ static int take_words(struct line *l, int argc, char **argv)
 {
 	bool plain = false;
 
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (option_of(argv[i]) & OPT_JSON)
+			cli_errors_as_json(); /* those of the command line too, wherever the option stands */
 	for (int i = 1; i < argc; i++) {
 		int code;
 
@@ -200,12 +203,8 @@ static int run(struct line *l, const struct command *c)
 	for (size_t i = 0; i < OPTIONS; i++)
 		if (surplus & options[i].bit)
 			return cli_fail(EXIT_USAGE, "%s %s takes no %s", c->noun, c->verb ? c->verb : "", options[i].name);
-	if (l->cli.nargs < c->least || (c->most >= 0 && l->cli.nargs > c->most)) {
-		fprintf(stderr, "usage: postrider ");
-		print_name(stderr, c);
-		fputc('\n', stderr);
-		return EXIT_USAGE;
-	}
+	if (l->cli.nargs < c->least || (c->most >= 0 && l->cli.nargs > c->most))
+		return cli_fail(EXIT_USAGE, "usage: postrider %s%s%s%s%s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "", *c->args ? " " : "", c->args);
 	code = c->no_conf ? 0 : cli_conf(&l->cli);
 	return code ? code : c->run(&l->cli);
 }
@@ -222,9 +221,11 @@ int main(int argc, char **argv)
 	code = take_words(&l, argc, argv);
 	if (code)
 		return code;
+	c = l.noun ? find(l.noun, l.verb) : NULL;
+	if (!c && cli_json(&l.cli) && !l.help && (!l.noun || noun_exists(l.noun)))
+		return cli_fail(EXIT_USAGE, "no command is named; see postrider --help");
 	if (!l.noun)
 		return usage(l.help ? stdout : stderr, NULL);
-	c = find(l.noun, l.verb);
 	if (!c && noun_exists(l.noun))
 		return usage(l.help ? stdout : stderr, l.noun);
 	if (!c)

@@ -235,11 +235,32 @@ def test_json(s):
     same(parsed(s, "reload")["state"], "reloaded")
 
 
+def test_errors_as_json(s):
+    """Without the option they are text; with it an object, from the command line's mistakes to the refusals of the suite."""
+    assert s.postrider("queue", "show", "nosuch", code=1) == "postrider: nosuch: there is no such message\n"
+    for code, error, args in ((1, "nosuch: there is no such message", ("queue", "show", "nosuch")), (64, "there is no option --none", ("queue", "list", "--none")),
+                              (64, "there is no command fly", ("fly",)), (64, "usage: postrider queue show", ("queue", "show")), (64, "no command", ("queue",)),
+                              (65, "no.one@", ("mailbox", "compact", "no.one@" + s.domain))):
+        got = parsed(s, *args, code=code)
+        same(sorted(got), ["error", "exit"])
+        same(got["exit"], code)
+        assert error in got["error"], got
+    bad = s.base + "/bad.conf"
+    with open(bad, "w") as f:
+        f.write("none = 1\n")
+    got = json.loads(run(s.program, "-c", bad, "--json", "queue", "list", code=78))
+    assert bad in got["error"] and got["exit"] == 78, got
+    if ROOT:
+        same(parsed(s, "users", "create"), {"made": []})
+        same(s.postrider("users", "create"), "all the system users are there\n")
+
+
 def test_json_of_a_suite_that_does_not_run(s):
     s.stop()
     same(parsed(s, "status", code=3)["state"], "not running")
     same(parsed(s, "stop")["state"], "not running")
     s.postrider("queue", "list", code=69)
+    same(parsed(s, "queue", "list", code=69)["exit"], 69)
     s.postrider("reload", code=69)
     s.start()
     same(parsed(s, "start")["state"], "running")
