@@ -154,6 +154,15 @@ def test_sendmail(s):
     run(sendmail, "-C", s.info["config"], "nobody@" + s.domain, stdin="Subject: x\n\nx\n", code=None)
 
 
+def test_sendmail_keeps_what_was_refused(s):
+    kept = s.base + "/dead.letter"
+    assert not os.path.exists(kept)
+    out = run(os.path.dirname(s.program) + "/sendmail", "-C", s.info["config"], "-f", "a b@far.test", s.name(2), stdin="Subject: kept\n\nx\n", code=None)
+    assert kept in out, out
+    with open(kept) as f:
+        assert "Subject: kept" in f.read()
+
+
 def test_big_and_binary(s):
     body = ("0123456789" * 7 + "\r\n") * 50000
     begun = time.monotonic()

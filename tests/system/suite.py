@@ -687,6 +687,8 @@ def main(namespace, fixture=None, needs=False, late=False, **options):
             sys.exit(0)
         if fixture is not False:
             s = (fixture or Suite)(**options)
+            # What programs leave in a home, such as sendmail's dead.letter, goes with the test.
+            os.environ["HOME"] = s.base
             try:
                 s.begin()
             except Exception:
