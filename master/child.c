@@ -214,6 +214,7 @@ void child_start(struct child *c)
 	c->started = loop_now(c->m->loop);
 	open_link(c, fds[0]);
 	say_hello(c);
+	users_send(c);
 	tell_log(c);
 	(void)listeners_send(c);
 	channels_connect(c);

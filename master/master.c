@@ -63,6 +63,7 @@ static void tell_reload(struct child *c)
 {
 	struct buf text;
 	buf_init(&text, 262144);
+	users_send(c);
 	conf_subset(c->m->conf, ipc_role_name(c->row->role), &text);
 	struct ipc_reload r = { .conf = buf_view(&text) };
 	child_tell(c, IPC_RELOAD, &r, NULL, 0);
@@ -242,6 +243,7 @@ static int run(struct master *m)
 	loop_signal(m->loop, SIGTERM, on_stop, m);
 	loop_signal(m->loop, SIGINT, on_stop, m);
 	loop_signal(m->loop, SIGHUP, on_reload, m);
+	users_watch(m);
 	for (size_t i = 0; i < m->nchildren; i++)
 		child_start(&m->children[i]);
 	loop_run(m->loop);

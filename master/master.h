@@ -65,6 +65,8 @@ struct master {
 	struct timer *phase_timer;
 	struct later status;
 	int log_read, log_write; /* the pipe for master's own lines */
+	int users_fd; /* inotify of the directory of passwd(5); -1: none */
+	struct io *users_io;
 	unsigned reloads;
 	char error[4096]; /* why the last reload was refused */
 };
@@ -96,6 +98,11 @@ void channels_hello(const struct child *c, struct buf *peers, uint32_t *npeers, 
 /* status.c */
 void status_changed(struct master *m);
 void status_write(void *master);
+
+/* users.c: who this host's users are, for smtpd-local. Begins to look when the file changes; where that cannot be, a reload tells. */
+void users_watch(struct master *m);
+/* Gives a child of that role the file as it is now; the others nothing. */
+void users_send(struct child *c);
 
 /* notify.c: the service manager's socket (sd_notify(3)'s protocol), where there is one. */
 void notify_open(struct master *m);

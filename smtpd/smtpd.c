@@ -12,6 +12,7 @@
 #include "daemon/keys.h"
 #include "log/log.h"
 #include "sys/clock.h"
+#include "sys/file.h"
 
 static void sweep(void *arg)
 {
@@ -47,7 +48,7 @@ static int init(struct daemon *d)
 	m->budget.max = CONTENT_TOTAL;
 	m->last_id = random_u64() >> 1;
 	if (d->role == ROLE_SMTPD_LOCAL)
-		m->users = users_read("/etc", "passwd");
+		m->users = users_parse(VIEW_NONE); /* until master's word comes, before the listener does */
 	settings_read(&m->settings, d->conf);
 	if (!keys_init(d) && d->role != ROLE_SMTPD_LOCAL)
 		log_warn("no_tls");
@@ -133,6 +134,20 @@ static void on_tables_changed(void *arg, struct ipc_channel *from, const void *m
 	answers_clear(m->owned);
 }
 
+/* The users of this host are others now. One file that cannot be read changes nothing. */
+static void on_users(void *arg, struct ipc_channel *from, const void *msg, int *fds, size_t nfds)
+{
+	struct smtpd *m = ((struct daemon *)arg)->user;
+	struct users *now = users_read(fds[0], ((const struct ipc_users *)msg)->size);
+
+	(void)from, (void)nfds;
+	fd_close(&fds[0]);
+	if (!now)
+		return;
+	users_free(m->users);
+	m->users = now;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct ipc_handler handlers[] = {
@@ -141,6 +156,7 @@ int main(int argc, char **argv)
 		{ IPC_OWNS_IS, on_owns_is },
 		{ IPC_TABLES_CHANGED, on_tables_changed },
 		{ IPC_COMMITTED, on_committed },
+		{ IPC_USERS, on_users },
 		{ IPC_CONTENT_OPENED, on_content_opened },
 		{ IPC_AUTH_STEP, on_auth_step },
 		{ IPC_NONE, NULL },

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtpd/users.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 
 #include "base/map.h"
@@ -43,19 +42,22 @@ struct users *users_parse(struct view text)
 	return u;
 }
 
-struct users *users_read(const char *directory, const char *name)
+struct users *users_read(int fd, uint64_t size)
 {
+	struct users *u = NULL;
 	struct buf b;
-	int dir = -1;
-	int err = file_open_dir(AT_FDCWD, directory, &dir);
+	size_t n = (size_t)size;
+	int err = size > PASSWD_MAX ? ERR_TOO_BIG : ERR_OK;
 
 	buf_init(&b, PASSWD_MAX);
-	if (err == ERR_OK)
-		err = file_slurp(dir, name, &b);
-	if (err != ERR_OK)
-		log_warn("users_not_read", LS("file", name), LERR("error", err));
-	fd_close(&dir);
-	struct users *u = users_parse(err == ERR_OK ? buf_view(&b) : VIEW_NONE);
+	if (err == ERR_OK && n > 0)
+		err = file_pread(fd, buf_room(&b, n), n, 0);
+	if (err != ERR_OK) {
+		log_warn("users_not_read", LERR("error", err));
+	} else {
+		buf_commit(&b, n);
+		u = users_parse(buf_view(&b));
+	}
 	buf_fini(&b);
 	return u;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The names of this host's users, as /etc/passwd had them when the process started: a confined process opens no file. */
+/* The names of this host's users, from the /etc/passwd that master opened: a confined process opens no file. */
 #ifndef POSTRIDER_SMTPD_USERS_H
 #define POSTRIDER_SMTPD_USERS_H
 
@@ -8,8 +8,8 @@
 #include "base/view.h"
 
 struct users;
-/* Reads the file; one that cannot be read gives an empty table. */
-struct users *users_read(const char *directory, const char *name);
+/* Reads an open file of that size; NULL, and logged, where that cannot be. */
+struct users *users_read(int fd, uint64_t size);
 /* From text in passwd(5)'s form. */
 struct users *users_parse(struct view text);
 void users_free(struct users *u);

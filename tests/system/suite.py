@@ -172,6 +172,7 @@ class Suite:
         os.chmod(self.base, 0o755)
         self.dir = self.base + "/i"
         self.mounted = None
+        self.before = [] # what stands before the command that starts it
         self.errors, self.may_die, self.mounts, self.tmpfs = [], False, [], tmpfs or {}
         self.settings = list(settings)
         self.accounts = accounts
@@ -207,7 +208,7 @@ class Suite:
         env = {"POSTRIDER_BUILD": self.build, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:disable_coredump=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
         if self.user:
             env.update(HOME=self.base, TMPDIR="/tmp")
-        return run(self.top + "/quickstart", *args, "--dir", self.dir, code=code, env=env, timeout=500, user=self.user)
+        return run(*self.before, self.top + "/quickstart", *args, "--dir", self.dir, code=code, env=env, timeout=500, user=self.user)
 
     # ---- what runs ----
     def status(self):
