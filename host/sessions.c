@@ -131,10 +131,13 @@ static int add_session(struct host *h, const struct ipc_session_start *m, const 
 		p = start_process(h, image, login->uid);
 	if (p == NULL)
 		return ERR_AGAIN;
-	p->given++;
 	struct ipc_session_add add = { .tls = m->tls, .account = login->account, .session = m->session, .peer = m->peer, .tag = m->tag,
 		.input = m->input };
-	return ipc_send(p->channel, IPC_SESSION_ADD, &add, &fd, 1);
+	int err = ipc_send(p->channel, IPC_SESSION_ADD, &add, &fd, 1);
+	/* What did not go out is never taken: counted, it would keep the process from leaving for ever. */
+	if (err == ERR_OK)
+		p->given++;
+	return err;
 }
 
 /* Anything else that login may hold cannot be waited for, and the account's process would end on it. */
