@@ -123,26 +123,54 @@ def hand_in(s, many):
                 assert got.startswith("250"), got
 
 
+def tries(s):
+    return sorted((e["queue_id"], e["next_try"]) for e in s.queue() if e["next_try"])
+
+
+def octets_read(s):
+    """By qmgr, from wherever, since it was started."""
+    pid, = s.pids("qmgr")
+    with open("/proc/%d/io" % pid) as f:
+        return int(re.search(r"rchar: (\d+)", f.read()).group(1))
+
+
 def test_five_thousand_that_wait_delay_nobody(s):
+    """Mail beside them goes before any of them is tried, reads none of them, and goes as well while all of them are being tried, again and again."""
     with open(s.info["config"]) as f:
         text = f.read()
     with open(s.info["config"], "w") as f:
-        f.write(re.sub(r"(?m)^queue\..*\n", "", text))
+        f.write(re.sub(r"(?m)^queue\..*\n", "", text) + "queue.retry_min = 3000\nqueue.retry_max = 6000\n")
     s.postrider("reload")
     threads = [threading.Thread(target=hand_in, args=(s, 1000), daemon=True) for _ in range(5)]
     for t in threads:
         t.start()
     for t in threads:
         t.join(100)
-    until(lambda: len([e for e in s.queue() if e["next_try"]]) == 5000, 30, "5,000 that wait", pause=0.3)
+    until(lambda: len(tries(s)) == 5000, 30, "5,000 that wait", pause=0.3)
+    waited, begun = tries(s), octets_read(s) if ROOT else 0
     for _ in range(3):
-        begun = time.monotonic()
-        s.wait_mail(2, s.send(to=2))
-        assert time.monotonic() - begun < 2, time.monotonic() - begun
-    s.postrider("queue", "retry", "ALL")
-    begun = time.monotonic()
-    s.wait_mail(2, s.send(to=2))
-    assert time.monotonic() - begun < 3, "beside 5,000 tries"
+        s.wait_mail(2, s.send(to=2), 60)
+    if ROOT: # others may not look at a process that has confined itself
+        assert octets_read(s) - begun < 100000, "%d octets read for three messages beside 5,000" % (octets_read(s) - begun)
+    same(tries(s), waited, "those that wait")
+    over, rounds = threading.Event(), []
+
+    def again():
+        while not over.is_set():
+            rounds.append(json.loads(s.postrider("--json", "queue", "retry", "ALL"))["count"])
+    trying = [threading.Thread(target=again, daemon=True) for _ in range(2)]
+    for t in trying:
+        t.start()
+    try:
+        until(lambda: len(rounds) > 1, 60, "the tries to begin")
+        for _ in range(3):
+            s.wait_mail(2, s.send(to=2), 60)
+    finally:
+        over.set()
+        for t in trying:
+            t.join(60)
+    assert max(rounds) >= 5000, rounds
+    until(lambda: len(tries(s)) == 5000, 30, "all to wait again", pause=0.3)
     same(json.loads(s.postrider("--json", "queue", "hold", "@far7.test"))["count"], 100)
     same(json.loads(s.postrider("--json", "queue", "delete", "ALL"))["count"], 5000)
     s.wait_empty_queue()
