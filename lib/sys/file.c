@@ -13,7 +13,7 @@
 
 #include "sys/clock.h"
 
-enum { SLURP_CHUNK = 64 * 1024 };
+enum { SLURP_CHUNK = 64 * 1024, NAMES_CHUNK = 16 * 1024 };
 
 static int result(int rc)
 {
@@ -285,37 +285,51 @@ bool file_no_writers(int fd)
 	return fcntl(fd, F_SETLEASE, F_UNLCK) == 0;
 }
 
-static int walk(DIR *dir, int (*fn)(const char *name, void *arg), void *arg)
+/* The kernel's answer is rows of names; a position in the directory goes with the description. */
+static int each_name(const char *rows, size_t n, int (*fn)(const char *name, void *arg), void *arg)
 {
-	for (;;) {
-		errno = 0;
-		struct dirent *e = readdir(dir);
-		if (!e)
-			return errno ? err_of_errno(errno) : ERR_OK;
+	for (size_t at = 0; at < n;) {
+		const struct dirent64 *e = (const void *)(rows + at);
+
+		at += e->d_reclen;
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
 		int rc = fn(e->d_name, arg);
 		if (rc)
 			return rc;
 	}
+	return ERR_OK;
 }
 
-/* Reads by a description of its own, so that the caller's offset stays. */
+/* Not by readdir: its own look at the descriptor costs more than a small directory. */
+static int walk(int fd, int (*fn)(const char *name, void *arg), void *arg)
+{
+	_Alignas(struct dirent64) char rows[NAMES_CHUNK];
+
+	for (;;) {
+		ssize_t n = getdents64(fd, rows, sizeof rows);
+		if (n <= 0)
+			return n == 0 ? ERR_OK : err_of_errno(errno);
+		int rc = each_name(rows, (size_t)n, fn, arg);
+		if (rc)
+			return rc;
+	}
+}
+
 int file_list(int dirfd, int (*fn)(const char *name, void *arg), void *arg)
 {
 	int fd, rc = file_open_dir(dirfd, ".", &fd);
 
 	if (rc)
 		return rc;
-	DIR *dir = fdopendir(fd);
-	if (!dir) {
-		rc = err_of_errno(errno);
-		fd_close(&fd);
-		return rc;
-	}
-	rc = walk(dir, fn, arg);
-	closedir(dir);
+	rc = walk(fd, fn, arg);
+	fd_close(&fd);
 	return rc;
+}
+
+int file_list_here(int fd, int (*fn)(const char *name, void *arg), void *arg)
+{
+	return lseek(fd, 0, SEEK_SET) < 0 ? err_of_errno(errno) : walk(fd, fn, arg);
 }
 
 /* Linux releases the number even when close says EINTR: it is never tried again. */

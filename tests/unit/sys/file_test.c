@@ -187,14 +187,15 @@ static void replaces(void **state)
 	buf_fini(&b);
 }
 
+/* More names than the kernel gives in one answer. */
 static void lists(void **state)
 {
 	struct place *p = *state;
 	int n = 0;
 
-	for (int i = 0; i < 150; i++) {
-		char name[16];
-		snprintf(name, sizeof name, "f%d", i);
+	for (int i = 0; i < 900; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "a name that is somewhat longer than others %d", i);
 		int fd = make(p->dir, name, "");
 		fd_close(&fd);
 	}
@@ -203,7 +204,18 @@ static void lists(void **state)
 	/* The stop of the one walk is not the start of the next. */
 	n = 100;
 	assert_int_equal(file_list(p->dir, count, &n), ERR_OK);
-	assert_int_equal(n, 250);
+	assert_int_equal(n, 1000);
+	n = 0;
+	assert_int_equal(file_list_here(p->dir, count, &n), 99);
+	n = 100;
+	assert_int_equal(file_list_here(p->dir, count, &n), ERR_OK);
+	assert_int_equal(n, 1000);
+	n = 100;
+	assert_int_equal(file_list_here(p->dir, count, &n), ERR_OK);
+	assert_int_equal(n, 1000);
+	int fd = make(p->dir, "no directory", "");
+	assert_int_not_equal(file_list_here(fd, count, &n), ERR_OK);
+	fd_close(&fd);
 }
 
 static void locks(void **state)
