@@ -192,15 +192,17 @@ static int segment_load(struct journal *j, const struct object_name *name, struc
 	s->name = *name;
 	*out = s;
 	r = segment_open(j, s, journal_writes(j) && name->generation == 0);
-	if (r == ERR_OK)
-		r = head_load(j, s);
-	/* A prepared one stays open: under its name another may stand tomorrow. */
-	if (r == ERR_OK && !s->clean) {
-		object_unref(s->object);
-		s->object = NULL;
-		s->writable = false;
-	}
-	return r;
+	return r == ERR_OK ? head_load(j, s) : r;
+}
+
+/* A prepared one stays open: under its name another may stand tomorrow. One that was known before is as it was. */
+static void close_loaded(struct segment *s)
+{
+	if (s->clean || s->kept)
+		return;
+	object_unref(s->object);
+	s->object = NULL;
+	s->writable = false;
 }
 
 struct names {
@@ -267,7 +269,10 @@ static void free_unkept(struct segment **p, size_t n)
 	}
 }
 
-/* Takes the winners of the names as segments, in order; the others are given as losers. */
+/*
+ * Takes the winners of the names as segments, in order; the others are given as losers. The last stays open: its end is read next, and a writer
+ * goes on there.
+ */
 static int load_winners(struct journal *j, const struct names *names, struct segment **all, size_t *n, struct names *losers)
 {
 	uint64_t covered = 0;
@@ -285,10 +290,13 @@ static int load_winners(struct journal *j, const struct names *names, struct seg
 		r = load_one(j, name, &s);
 		if (r == ERR_OK && name->generation > 0 && !s->damaged)
 			covered = name->limit;
-		if (r != ERR_OK || s->head.limit == 0)
+		if (r != ERR_OK || s->head.limit == 0) {
 			segment_free(s);
-		else
+		} else {
+			if (*n > 0)
+				close_loaded(all[*n - 1]);
 			all[(*n)++] = s;
+		}
 		if (r != ERR_OK)
 			return r;
 	}
@@ -398,6 +406,7 @@ static int load_names(struct journal *j, const struct names *names, struct names
 	j->next = NULL;
 	j->segments = mem_array(n + 2, sizeof(struct segment *));
 	take_all(j, all, n);
+	j->listed = names->n;
 	free(all);
 	return ERR_OK;
 }

@@ -74,6 +74,7 @@ struct journal {
 	uint64_t lost_from, lost_to;       /* of those, cut away by another writer */
 	unsigned cuts;                     /* counts events that lose pending frames */
 	uint64_t serial;                   /* of backend watch */
+	size_t listed;                     /* files that the last load found, whether they count or not */
 	uint64_t clock;                    /* for segment.used */
 	uint64_t compact_at;
 	struct window window;

@@ -101,21 +101,33 @@ static int load_chain_and_tail(struct journal *j)
 	return r;
 }
 
+/* Every file has its place, and what was learnt of the mark meanwhile can change none: there is nothing to remove, and nothing to load again. */
+static bool is_tidy(const struct journal *j)
+{
+	if (j->torn || j->listed != j->n + (j->next != NULL))
+		return false;
+	for (size_t i = 0; i < j->n; i++)
+		if (j->segments[i]->damaged || !j->segments[i]->entry_durable)
+			return false;
+	return true;
+}
+
 /* Under the append lock, for a shared writer. */
 static int load_locked(struct journal *j)
 {
-	bool fresh;
+	bool fresh, tidy;
 	int r;
 
 	j->durable = j->backend->ops->mark_get(j->backend);
 	fresh = j->durable == 0 && journal_writes(j);
 	r = load_chain_and_tail(j);
+	tidy = is_tidy(j);
 	if (r == ERR_OK && j->n == 0)
 		r = create_stream(j);
 	if (r == ERR_OK && fresh && j->head != NULL && j->n == 1)
 		r = finish_creation(j);
 	/* Tidying up may fail: what is left over does no harm. */
-	if (r == ERR_OK && j->o.role == JOURNAL_OWNER && remove_losers(j) != ERR_OK)
+	if (r == ERR_OK && j->o.role == JOURNAL_OWNER && !tidy && remove_losers(j) != ERR_OK)
 		r = chain_reload(j);
 	return r;
 }

@@ -392,6 +392,78 @@ static void a_stream_is_made_for_a_later_flush(void **state)
 	journal_close(j);
 }
 
+static int count_read(void *arg, struct seam_call *c)
+{
+	*(unsigned *)arg += c->op == SEAM_READ;
+	return 0;
+}
+
+/* Opens, looks whether all is there, closes; gives how often it read until it was open. */
+static unsigned reads_to_open(struct home *h, enum journal_role role, size_t frames)
+{
+	unsigned reads = 0, opened;
+	struct journal_seam seam = { .arg = &reads, .before = count_read };
+	struct journal_options o = { .role = role, .segment_size = 4096, .frame_max = 65536, .seam = &seam };
+	struct journal *j;
+
+	assert_int_equal(journal_open(h->fd, &o, &j), ERR_OK);
+	opened = reads;
+	assert_int_equal(journal_durable(j), journal_end(j));
+	assert_int_equal(count_frames(j, 0), frames);
+	journal_close(j);
+	return opened;
+}
+
+static bool keep_later(void *arg, const struct journal_record *r) { return r->position >= *(uint64_t *)arg; }
+
+static void compact_from(struct home *h, uint64_t position)
+{
+	struct journal *j = home_open(h, JOURNAL_OWNER, 4096);
+	bool more;
+
+	assert_int_equal(journal_compact(j, keep_later, &position, 0, &more), ERR_OK);
+	journal_close(j);
+}
+
+static bool is_there(const struct home *h, const char *name) { return faccessat(h->fd, name, F_OK, 0) == 0; }
+
+/*
+ * An owner of a stream in which every file has its place reads what any reader reads. What a compaction that was cut left, of whichever generation, it
+ * removes; names that are none of the stream's are no business of its.
+ */
+static void an_opening_tidies_only_what_is_untidy(void **state)
+{
+	struct home *h = *state;
+	struct journal *j = home_open(h, JOURNAL_OWNER, 4096);
+	uint64_t at[200];
+	char first[64];
+
+	for (int i = 0; i < 200; i++) {
+		at[i] = journal_end(j);
+		add_text(j, 1, "eighty octets or so of text, so that a segment holds about thirty of these");
+	}
+	assert_int_equal(journal_flush(j), ERR_OK);
+	journal_close(j);
+	assert_int_equal(linkat(h->fd, "0000000000000000", h->fd, "aside", 0), 0);
+	assert_int_equal(reads_to_open(h, JOURNAL_OWNER, 200), reads_to_open(h, JOURNAL_READER, 200));
+	compact_from(h, at[10]);
+	assert_false(is_there(h, "0000000000000000"));
+	assert_int_equal(reads_to_open(h, JOURNAL_OWNER, 190), reads_to_open(h, JOURNAL_READER, 190));
+	/* A segment beside the file that replaced it; then that file beside the next generation. */
+	assert_int_equal(linkat(h->fd, "aside", h->fd, "0000000000000000", 0), 0);
+	(void)reads_to_open(h, JOURNAL_OWNER, 190);
+	assert_false(is_there(h, "0000000000000000"));
+	(void)snprintf(first, sizeof(first), "%s", home_first_name(h, "0000000000000000-"));
+	assert_string_not_equal(first, "");
+	assert_int_equal(linkat(h->fd, first, h->fd, "aside too", 0), 0);
+	compact_from(h, at[20]);
+	assert_int_equal(linkat(h->fd, "aside too", h->fd, first, 0), 0);
+	(void)reads_to_open(h, JOURNAL_OWNER, 180);
+	assert_false(is_there(h, first));
+	assert_int_equal(reads_to_open(h, JOURNAL_OWNER, 180), reads_to_open(h, JOURNAL_READER, 180));
+	assert_true(is_there(h, "aside") && is_there(h, "aside too"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +482,7 @@ int main(void)
 		home_test(compaction_keeps_positions),
 		home_test(drop_frees_the_lowest),
 		home_test(a_stream_is_made_for_a_later_flush),
+		home_test(an_opening_tidies_only_what_is_untidy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
