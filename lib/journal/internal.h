@@ -132,6 +132,7 @@ MUST_CHECK int refresh_locked(struct journal *j);
 MUST_CHECK int window_get(struct journal *j, struct segment *s, uint64_t offset, size_t n, uint64_t stop, bool patch, const uint8_t **p,
 	size_t *got);
 void window_drop(struct journal *j);
+void window_free(struct journal *j);
 /* Where the frames of s end in its object. */
 uint64_t segment_stop(const struct segment *s);
 

@@ -142,6 +142,8 @@ static int load(struct journal *j)
 	r = load_locked(j);
 	if (lock)
 		j->backend->ops->unlock(j->backend, BACKEND_LOCK_APPEND);
+	/* Of thousands of streams that one process writes to, most are never read again. */
+	window_free(j);
 	return r;
 }
 
@@ -170,7 +172,7 @@ void journal_close(struct journal *j)
 	if (j == NULL)
 		return;
 	chain_free(j);
-	free(j->window.p);
+	window_free(j);
 	stage_fini(&j->stage);
 	/* A flush that is still under way keeps the backend, but not the stream. */
 	if (j->role_taken)

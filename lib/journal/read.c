@@ -19,13 +19,21 @@ void window_drop(struct journal *j)
 	j->window.n = 0;
 }
 
+void window_free(struct journal *j)
+{
+	window_drop(j);
+	free(j->window.p);
+	j->window.p = NULL;
+	j->window.cap = 0;
+}
+
 static void window_room(struct window *w, size_t n)
 {
 	if (w->cap >= n && (w->cap <= WINDOW_KEEP || n > WINDOW_KEEP))
 		return;
 	free(w->p);
 	w->cap = n;
-	w->p = mem_new(n);
+	w->p = mem_resize(NULL, n); /* zeroing would cost more than most reads */
 }
 
 /* Reads unit by unit; what cannot be read becomes zeros. */
