@@ -32,6 +32,8 @@ struct file_backend {
 	struct backend b;
 	int dirfd, lockfd;
 	bool write, own;
+	uid_t uid;  /* whose files are read and written, with own */
+	int opening; /* flags of every opening: O_NOATIME, where only own files are opened, for which it may be asked */
 	mode_t mode;
 	uint64_t unsettled;
 	const struct journal_seam *seam;
@@ -121,7 +123,7 @@ static int file_list_objects(struct backend *b, void (*fn)(void *arg, const stru
 {
 	struct listing l = { fn, arg, backend_of(b)->own ? NAMES_MAX_OWN : NAMES_MAX };
 
-	return file_list(backend_of(b)->dirfd, list_one, &l);
+	return file_list_here(backend_of(b)->dirfd, list_one, &l);
 }
 
 static int file_watch(struct backend *b, uint64_t *serial)
@@ -175,7 +177,7 @@ static int check_file(const struct file_backend *f, int fd)
 		return err_of_errno(errno);
 	if (!S_ISREG(st.st_mode))
 		return ERR_INVALID;
-	return f->own && st.st_uid != geteuid() ? ERR_DENIED : ERR_OK;
+	return f->own && st.st_uid != f->uid ? ERR_DENIED : ERR_OK;
 }
 
 static int file_open_object(struct backend *b, const struct object_name *name, bool write, struct object **out)
@@ -185,7 +187,7 @@ static int file_open_object(struct backend *b, const struct object_name *name, b
 	int fd, r;
 
 	name_text(name, text);
-	fd = openat(f->dirfd, text, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	fd = openat(f->dirfd, text, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | f->opening);
 	if (fd < 0)
 		return err_of_errno(errno);
 	r = check_file(f, fd);
@@ -280,7 +282,7 @@ static int file_discard(struct backend *b, struct object *o)
 {
 	if (o != NULL)
 		return unlink_named(backend_of(b), object_of(o)->name);
-	return file_list(backend_of(b)->dirfd, discard_one, b);
+	return file_list_here(backend_of(b)->dirfd, discard_one, b);
 }
 
 static int file_drop(struct backend *b, const struct object_name *name)
@@ -456,7 +458,8 @@ static int file_flush_names(struct backend *b)
 /* A reader may come before the first writer; it looks again each time. */
 static void open_lock_file(struct file_backend *f)
 {
-	f->lockfd = openat(f->dirfd, LOCK_NAME, (f->write ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, f->mode);
+	f->lockfd = openat(f->dirfd, LOCK_NAME, (f->write ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | f->opening,
+		f->mode);
 }
 
 static int file_lock_octet(struct backend *b, enum backend_lock which, bool exclusive, bool wait)
@@ -571,6 +574,17 @@ static int local_file_system(int dirfd)
 	return s.f_type == NFS_SUPER_MAGIC ? ERR_UNSUPPORTED : ERR_OK;
 }
 
+/* Reading would else make a directory and its files dirty, for the next flush to write what nobody asks for. */
+static void open_directory(struct file_backend *f, int dirfd)
+{
+	f->opening = f->own ? O_NOATIME : 0;
+	f->dirfd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | f->opening);
+	if (f->dirfd >= 0 || errno != EPERM)
+		return;
+	f->opening = 0; /* somebody else's directory */
+	f->dirfd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 int backend_file_open(int dirfd, bool write, bool own, mode_t mode, const struct journal_seam *seam, struct backend **out)
 {
 	struct file_backend *f;
@@ -584,9 +598,10 @@ int backend_file_open(int dirfd, bool write, bool own, mode_t mode, const struct
 	f->lockfd = -1;
 	f->write = write;
 	f->own = own;
+	f->uid = geteuid();
 	f->mode = mode;
 	f->seam = seam;
-	f->dirfd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	open_directory(f, dirfd);
 	if (f->dirfd >= 0)
 		open_lock_file(f);
 	if (f->dirfd < 0 || (write && f->lockfd < 0))
