@@ -85,10 +85,20 @@ static void take_restored(struct qmgr *q)
 	log_warn("spool_restored", LU("held", state_count(q->state)), LS("what_to_do", "look at them with postrider queue list; release or delete them"));
 }
 
-/* What an earlier process may have offered without a durable result is out; who is due, is tried at once; files that no message names go. */
+/* Files that no message names go; but where a record cannot be read, nobody can say what it named, and what it named may be read again. */
+static void sweep(struct qmgr *q, struct map64 *files, bool all_known)
+{
+	if (all_known && spool_whole(q->spool))
+		contents_sweep(q->contents, is_wanted, files);
+	else
+		log_error("content_not_swept", LS("why", "not all of the spool can be read"));
+}
+
+/* What an earlier process may have offered without a durable result is out; who is due, is tried at once. */
 static void take_stock(struct qmgr *q)
 {
 	struct map64 *files = map64_new();
+	bool all_known = true;
 	uint64_t now = qmgr_now(), latest = state_latest(q->state);
 	handle at = 0;
 	for (handle h = state_next(q->state, &at); h != HANDLE_NONE; h = state_next(q->state, &at)) {
@@ -96,6 +106,8 @@ static void take_stock(struct qmgr *q)
 		struct spool_message sm;
 		if ((m->flags & MSG_FILE) && qmgr_load(q, m, &sm) == ERR_OK)
 			(void)map64_set(files, sm.content_file, q);
+		else if (m->flags & MSG_FILE)
+			all_known = false;
 		if (m->flags & MSG_HELD)
 			continue;
 		/* One that was told to wait, and whose time had not come, was not offered since; the clock may have gone back. */
@@ -105,7 +117,7 @@ static void take_stock(struct qmgr *q)
 		}
 		state_wait(q->state, h, m->next_try);
 	}
-	contents_sweep(q->contents, is_wanted, files);
+	sweep(q, files, all_known);
 	map64_free(files);
 }
 

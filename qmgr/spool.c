@@ -21,8 +21,10 @@ static int replay_one(void *arg, const struct journal_record *r)
 {
 	struct spool *s = arg;
 	int err = state_apply(s->state, r->position, r->kind, r->payload);
-	if (err != ERR_OK)
+	if (err != ERR_OK) {
 		log_error("spool_record_skipped", LU("position", r->position), LU("kind", r->kind), LERR("error", err));
+		s->unread = true;
+	}
 	return 0;
 }
 
@@ -74,7 +76,8 @@ static int recover(struct spool *s)
 
 static void damaged(void *arg, uint64_t from, uint64_t to)
 {
-	(void)arg;
+	struct spool *s = arg;
+	s->unread = true;
 	log_error("spool_damaged", LU("from", from), LU("to", to));
 }
 
@@ -144,6 +147,11 @@ void spool_close(struct spool *s)
 struct state *spool_state(const struct spool *s)
 {
 	return s->state;
+}
+
+bool spool_whole(const struct spool *s)
+{
+	return !s->unread;
 }
 
 /* ---- appending ---- */

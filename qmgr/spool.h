@@ -40,6 +40,8 @@ struct spool_entry {
 MUST_CHECK int spool_open(struct loop *l, struct pool *pool, int dirfd, struct spool **out);
 void spool_close(struct spool *s);
 struct state *spool_state(const struct spool *s);
+/* Every record of the replay could be read: the state knows of all messages. */
+bool spool_whole(const struct spool *s);
 
 /* Takes the payload. fn (may be NULL) is called later, never from within. */
 void spool_append(struct spool *s, uint16_t kind, struct view payload_taken, bool keep, void (*fn)(void *arg, struct spool_entry *e, int err),

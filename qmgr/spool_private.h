@@ -14,6 +14,7 @@ struct spool {
 	struct journal *journal;
 	struct state *state;
 	int dir;
+	bool unread;         /* damage was met, or a record that cannot be read */
 	struct list waiting; /* not yet appended */
 	struct list flying;  /* appended, not known to be durable; by position */
 	struct later turn;
