@@ -63,6 +63,35 @@ static bool recipient_at(const struct spool_message *sm, uint32_t index, struct 
 	return false;
 }
 
+/* Mail for this address was sent on to another, which is nobody else's business (RFC 3461 5.2.7.4). */
+static bool sent_on(const struct spool_recipient *r)
+{
+	return r->original.n && r->address.n && !view_ieq(r->original, r->address);
+}
+
+/* RFC 3464 2.3.2: the address as it came in the envelope. RFC 3464 4.2 (c): another host's name and words may show where it leads. */
+static struct dsn_recipient about(const struct spool_recipient *r, const struct fate *f, enum dsn_action a)
+{
+	bool silent = sent_on(r) && r->kind != 1;
+	return (struct dsn_recipient){
+		.action = a,
+		.address = r->original.n ? r->original : r->address,
+		.orcpt = r->orcpt,
+		.status = f->status,
+		.remote = silent ? VIEW_NONE : f->remote,
+		.text = silent ? VIEW("mail for this address is sent on to another host, where this became of it") : f->text,
+	};
+}
+
+/* All that an address leads to has one fate, to the sender, where it is the same. */
+static bool said(const struct dsn_recipient *out, size_t k, const struct dsn_recipient *r)
+{
+	for (size_t i = 0; i < k; i++)
+		if (out[i].action == r->action && view_eq(out[i].address, r->address) && view_eq(out[i].orcpt, r->orcpt))
+			return true;
+	return false;
+}
+
 static size_t gather(const struct spool_message *sm, const struct fate *fates, size_t n, bool warns, struct dsn_recipient *out)
 {
 	struct view rest = sm->rcpts.bytes;
@@ -73,14 +102,9 @@ static size_t gather(const struct spool_message *sm, const struct fate *fates, s
 		enum dsn_action a;
 		if (!told(&fates[i], r.kind == 1, warns, &a))
 			continue;
-		out[k++] = (struct dsn_recipient){
-			.action = a,
-			.address = r.address.n ? r.address : r.original,
-			.orcpt = r.orcpt,
-			.status = fates[i].status,
-			.remote = fates[i].remote,
-			.text = fates[i].text,
-		};
+		out[k] = about(&r, &fates[i], a);
+		if (!sent_on(&r) || !said(out, k, &out[k]))
+			k++;
 	}
 	return k;
 }

@@ -24,7 +24,7 @@ bool dsn_wanted(uint8_t notify, enum dsn_action action);
 
 struct dsn_recipient {
 	enum dsn_action action;
-	struct view address; /* where we tried to deliver */
+	struct view address; /* as it came in the envelope */
 	struct view orcpt;   /* the ORCPT parameter decoded ("rfc822;user@example.org"), or empty */
 	struct view status;  /* RFC 3463 */
 	struct view remote;  /* the host that said so, or empty: ourselves */

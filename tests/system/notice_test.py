@@ -99,6 +99,20 @@ def test_success_as_another_program_reads_it(s):
             assert "Subject: test" in returned.get_payload() and "the body" not in returned.get_payload(), returned.get_payload()
 
 
+def test_an_alias_does_not_show_where_it_leads(s):
+    """RFC 3464 2.3.2: the address as it came, letter by letter; of all that it leads to, one says what became of it."""
+    s.postrider("alias", "add", "team@" + s.domain, s.name(2), s.name(3), "secret@far.test")
+    parts = asked(s, "FULL", "NOTIFY=SUCCESS", "Team@" + s.domain, "delivered")
+    fields_are(s, parts, "Team@" + s.domain, "delivered", None, r"2\.\d+\.\d+")
+    parts += asked(s, "FULL", "NOTIFY=FAILURE", "team@" + s.domain, "failed")
+    same(parts[6][0]["Final-Recipient"], "rfc822; team@" + s.domain)
+    for text in (parts[0].as_string(), parts[4].as_string()):
+        for led in (s.name(2), s.name(3), "secret", "far.test"):
+            assert led not in text, (led, text)
+    s.wait_empty_queue(60)
+    s.postrider("alias", "delete", "team@" + s.domain)
+
+
 def test_delay_and_failure_as_another_program_reads_them(s):
     for ret in ("HDRS", "FULL"):
         parts = asked(s, ret, "NOTIFY=DELAY", "slow.%s@far.test" % ret, "delayed")
@@ -176,4 +190,4 @@ def test_five_thousand_that_wait_delay_nobody(s):
     s.wait_empty_queue()
 
 
-main(globals(), accounts=2, settings=["queue.warn=2", "queue.lifetime=8", "queue.retry_min=1", "queue.retry_max=2"])
+main(globals(), accounts=3, settings=["queue.warn=2", "queue.lifetime=8", "queue.retry_min=1", "queue.retry_max=2"])

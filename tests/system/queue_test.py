@@ -47,6 +47,19 @@ def test_permanent_failure_comes_back(s):
     s.wait_empty_queue()
 
 
+def test_what_the_next_host_says_does_not_show_where_an_alias_leads(s):
+    """RFC 3464 4.2 (c): neither its name nor its words, which hold the address."""
+    s.postrider("alias", "add", "hidden@" + s.domain, "secret@far.test")
+    sink.answers["RCPT"] = lambda text: "550 5.1.1 no " + text if "secret@" in text else "250 2.1.5 ok"
+    n = len(reports(s))
+    submit(s, "hidden@" + s.domain)
+    m = until(lambda: reports(s)[n:], 60, "the notification", pause=0.1)[0]
+    assert "Final-Recipient: rfc822; hidden@" in m.as_string() and "Status: 5.1.1" in m.as_string(), m
+    for led in ("secret", "far.test", "Remote-MTA", "sink.test", "127.0.0.1:"):
+        assert led not in m.as_string(), (led, m.as_string())
+    s.wait_empty_queue()
+
+
 def test_null_sender_is_never_bounced(s):
     n = len(reports(s))
     sendmail = os.path.dirname(s.program) + "/sendmail"
