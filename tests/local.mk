@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 # Unit tests mirror the tree; they are built where cmocka is found.
 if HAVE_CMOCKA
+# The parts of `make check-faults` (tests/check-faults), each with a target of its own besides.
+FAULTS =
 include tests/unit/base/local.mk
 include tests/unit/sys/local.mk
 include tests/unit/log/local.mk
@@ -21,15 +23,16 @@ include tests/unit/imapd/local.mk
 include tests/unit/pop3d/local.mk
 include tests/unit/auth/local.mk
 include tests/unit/daemon/local.mk
-# The power cut of the whole suite, in its long form; on the build that ./quickstart makes.
+check-faults: $(check_PROGRAMS)
+	$(top_srcdir)/tests/check-faults $(FAULTS)
+# The power cut of the whole suite, and floods of 100,000 deliveries; on the build that ./quickstart makes.
 check-faults-powercut:
-	POSTRIDER_IMAGES=100 python3 $(top_srcdir)/tests/system/powercut_test.py
-# Floods of 100,000 deliveries, likewise.
+	$(top_srcdir)/tests/check-faults powercut
 check-faults-flood:
-	POSTRIDER_FLOOD=100000 python3 $(top_srcdir)/tests/system/fairness_test.py
-check-faults: check-faults-powercut check-faults-flood
-.PHONY: check-faults-powercut check-faults-flood
+	$(top_srcdir)/tests/check-faults flood
+.PHONY: check-faults check-faults-powercut check-faults-flood
+FAULTS += powercut flood
 endif
 include tests/fuzz/local.mk
-dist_noinst_SCRIPTS += tests/run build-aux/check-layers build-aux/check-standards
+dist_noinst_SCRIPTS += tests/run tests/check-faults build-aux/check-layers build-aux/check-standards
 EXTRA_DIST += build-aux/check-standards.list tests/system

@@ -112,6 +112,7 @@ def power_cuts(options):
         taken = take_images(s, disk)
         s.stop()
         disk.umount()
+        done = 0
         for name, sure in taken:
             disk.mount(name)
             s.postrider("start")
@@ -122,6 +123,9 @@ def power_cuts(options):
             s.stop()
             disk.umount()
             disk.drop(name)
+            done += 1
+            if done % max(10, IMAGES // 10) == 0:
+                print("    %d of %d images" % (done, IMAGES), flush=True)
         print("    %d images, the last with %d acknowledged messages" % (len(taken), len(taken[-1][1])))
         same(s.reports(), [])
     finally:

@@ -33,6 +33,6 @@ tests_unit_journal_compactor_test_LDADD = $(L_JOURNAL) $(TEST_LIBS)
 # The long forms: every octet, every step, tens of thousands of power cuts.
 JOURNAL_FAULTS = tests/unit/journal/damage_test tests/unit/journal/kill_test tests/unit/journal/power_test
 check-faults-journal: $(JOURNAL_FAULTS)
-	for t in $(JOURNAL_FAULTS); do POSTRIDER_CHECK_FAULTS=1 ./$$t || exit 1; done
-check-faults: check-faults-journal
-.PHONY: check-faults check-faults-journal
+	$(top_srcdir)/tests/check-faults $(JOURNAL_FAULTS)
+.PHONY: check-faults-journal
+FAULTS += $(JOURNAL_FAULTS)

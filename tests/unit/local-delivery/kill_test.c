@@ -22,6 +22,7 @@
 #include "local-delivery/streams.h"
 #include "mailbox/mailbox.h"
 #include "sys/file.h"
+#include "tests/unit/faults.h"
 #include "tests/unit/qmgr/scratch.h"
 #include "tests/unit/sys/stepper.h"
 
@@ -249,7 +250,7 @@ static void a_message_deleted_before_its_delivery_was_reported(void **state)
 
 static void a_delivery_killed_at_every_step(void **state)
 {
-	unsigned long stride = getenv("POSTRIDER_CHECK_FAULTS") ? 1 : 13, steps = 0, kills = 0;
+	unsigned long stride = faults_wanted() ? 1 : 13, steps = 0, kills = 0;
 	(void)state;
 	if (!stepper_works()) {
 		print_message("this process may not trace its children\n");

@@ -17,7 +17,7 @@ tests_unit_mailbox_view_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_mailbox_view_test_LDADD = $(L_MAILBOX) $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/mailbox/model_test
-tests_unit_mailbox_model_test_SOURCES = tests/unit/mailbox/model_test.c $(MAILBOX_HELP) $(SYS_STEPPER)
+tests_unit_mailbox_model_test_SOURCES = tests/unit/mailbox/model_test.c tests/unit/faults.h $(MAILBOX_HELP) $(SYS_STEPPER)
 tests_unit_mailbox_model_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_mailbox_model_test_LDADD = $(L_MAILBOX) $(TEST_LIBS)
 
@@ -49,6 +49,6 @@ tests_unit_mailbox_columns_test_LDADD = $(L_MAILBOX) $(TEST_LIBS)
 # Each system call of what happens to an account, and of a delivery.
 KILL_FAULTS = tests/unit/mailbox/model_test tests/unit/local-delivery/kill_test
 check-faults-kill: $(KILL_FAULTS)
-	for t in $(KILL_FAULTS); do POSTRIDER_CHECK_FAULTS=1 ./$$t || exit 1; done
-check-faults: check-faults-kill
+	$(top_srcdir)/tests/check-faults $(KILL_FAULTS)
 .PHONY: check-faults-kill
+FAULTS += $(KILL_FAULTS)

@@ -17,6 +17,7 @@
 #include "mailbox/columns.h"
 #include "mailbox/store.h"
 #include "sys/file.h"
+#include "tests/unit/faults.h"
 #include "tests/unit/mailbox/help.h"
 #include "tests/unit/sys/stepper.h"
 
@@ -451,13 +452,15 @@ static void test_killed(void **state)
 /* ---- killed at every step ---- */
 /*
  * Before and after each system call of a life that goes through all that happens to an account: delivery, adoption, append, copy, flags, expunge,
- * checkpoint, compaction, relocation and the release of incoming.
+ * checkpoint, compaction, relocation and the release of incoming. The life is lived in pieces, each by a process of its own, so that what is killed has
+ * not to come all the way from the beginning.
  */
-enum { LIFE = 12, STEPS = 2 * LIFE };
+enum { LIFE = 12, PIECE = 4, STEPS = 2 * LIFE };
 
 struct life {
 	struct model *m;
-	atomic_uint *done; /* in memory that the killed share with the test */
+	unsigned from, to;
+	atomic_uint *done; /* operations from `from` on; in memory that the killed share with the test */
 };
 
 static void run_op(struct model *m, unsigned i)
@@ -471,9 +474,10 @@ static void live(void *arg)
 {
 	struct life *l = arg;
 	open_stores(l->m);
-	for (unsigned i = 0; i < STEPS; i++) {
+	atomic_store(l->done, 0);
+	for (unsigned i = l->from; i < l->to; i++) {
 		run_op(l->m, i);
-		atomic_store(l->done, i + 1);
+		atomic_store(l->done, i + 1 - l->from);
 	}
 }
 
@@ -506,41 +510,38 @@ static void copy_home(const struct account *from, const struct account *to)
 	assert_int_equal(system(command), 0);
 }
 
-/* True: it was killed. Then the account is as after the operations that were told, or the one behind them, whole. */
-static bool killed_at(const struct account *warm, const struct model *begun, atomic_uint *done, unsigned long step, unsigned long *steps)
+/* Lives this piece on an account that stands where the life's model does. True: it was killed. Then the account is as after the operations that were told,
+ * or the one behind them, whole. */
+static bool killed_at(const struct account *warm, const struct life *piece, unsigned long step, unsigned long *steps)
 {
 	void *state;
 	account_new(&state);
 	struct account *a = state;
 	struct model *m = model_new(NULL, 0), *alone = model_new(NULL, 0);
-	struct life l = { m, done };
+	struct life l = { m, piece->from, piece->to, piece->done };
 	struct store_options o = { .segment_size = 16384 };
 	struct store *s;
 	copy_home(warm, a);
 	a->segment_size = warm->segment_size;
 	a->deliveries = warm->deliveries;
-	*alone = *m = *begun;
+	*alone = *m = *piece->m;
 	m->a = a;
 	alone->a = NULL;
 	alone->s[0] = alone->s[1] = NULL;
-	atomic_store(done, 0);
+	atomic_store(l.done, 0);
 	bool killed = stepper_kill(live, &l, step, steps);
-	for (unsigned i = 0; i < atomic_load(done); i++)
+	unsigned at = l.from + atomic_load(l.done);
+	for (unsigned i = l.from; i < at; i++)
 		run_op(alone, i);
 	assert_int_equal(store_open(NULL, a->fd, &o, &s), ERR_OK);
 	const char *bad = differences(alone, s);
-	if (bad && killed && atomic_load(done) < STEPS) {
-		run_op(alone, atomic_load(done));
+	if (bad && killed && at < l.to) {
+		run_op(alone, at);
 		bad = differences(alone, s);
 	}
 	if (bad)
-		fail_msg("killed at step %lu, after operation %u, the store differs in %s", step, atomic_load(done), bad);
+		fail_msg("killed at step %lu, after operation %u, the store differs in %s", step, at, bad);
 	store_close(s);
-	if (!killed) { /* it came through all: what was there first was replaced, and released */
-		assert_int_not_equal(faccessat(a->fd, "journal/0000000000000000", F_OK, 0), 0);
-		assert_int_not_equal(faccessat(a->fd, "incoming/0000000000000000", F_OK, 0), 0);
-		assert_int_equal(faccessat(a->fd, COLUMNS_NAME, F_OK, 0), 0); /* and an index was written */
-	}
 	free(m);
 	free(alone);
 	account_free(&state);
@@ -550,7 +551,8 @@ static bool killed_at(const struct account *warm, const struct model *begun, ato
 static void test_killed_at_every_step(void **state)
 {
 	struct account *a = *state;
-	unsigned long stride = getenv("POSTRIDER_CHECK_FAULTS") ? 1 : 101, steps = 0, kills = 0;
+	unsigned long stride = faults_wanted() ? 1 : 101, all = 0, kills = 0;
+	struct progress told = { .what = "operations, each killed at every step", .total = STEPS };
 	atomic_uint *done = mmap(NULL, sizeof *done, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(done != MAP_FAILED);
 	if (!stepper_works()) {
@@ -561,10 +563,21 @@ static void test_killed_at_every_step(void **state)
 	struct model *m = warm_up(a);
 	assert_int_equal(faccessat(a->fd, "journal/0000000000000000", F_OK, 0), 0);
 	assert_int_equal(faccessat(a->fd, "incoming/0000000000000000", F_OK, 0), 0);
-	for (unsigned long k = 1; killed_at(a, m, done, k, &steps); k += stride)
-		kills++;
-	print_message("%lu kills, %lu steps\n", kills, steps);
+	for (struct life l = { m, 0, PIECE, done }; l.from < STEPS; l.from += PIECE, l.to += PIECE) {
+		unsigned long steps;
+		for (unsigned long k = 1; killed_at(a, &l, k, &steps); k += stride)
+			kills++;
+		all += steps;
+		live(&l);
+		close_stores(m);
+		progress_tell(&told, l.to);
+	}
+	print_message("%lu kills, %lu steps\n", kills, all);
 	assert_true(kills > 10);
+	/* What was there first was replaced, and released, and an index was written. */
+	assert_int_not_equal(faccessat(a->fd, "journal/0000000000000000", F_OK, 0), 0);
+	assert_int_not_equal(faccessat(a->fd, "incoming/0000000000000000", F_OK, 0), 0);
+	assert_int_equal(faccessat(a->fd, COLUMNS_NAME, F_OK, 0), 0);
 	free(m);
 	(void)munmap(done, sizeof *done);
 }
