@@ -2,55 +2,13 @@
 """Faults of the system below, while mail flows: writes and flushes that fail, no room, no descriptors, no memory, a clock that jumps. After each the
 service is there again by itself, and every message that was acknowledged is in its mailbox exactly once; what was not durable was answered 4xx.
 
-System calls fail by `strace --inject`, which root may attach to a confined process. The clock of a process is moved by writing to its vDSO, where it reads the time."""
+The clock of a process is moved by writing to its vDSO, where it reads the time."""
 import struct
 from suite import *
 
 sink = Sink()
 SETTINGS = ["queue.retry_min=1", "queue.retry_max=2", "relay_host=" + sink.address()]
 FLUSHES = "fdatasync,fsync,syncfs"
-
-
-class Failing:
-    """System calls of these processes, and of what they fork, fail for as long as this is entered. when: which of each thread's (strace(1)): `1+` all."""
-
-    def __init__(self, s, pids, calls, error, when="1+"):
-        need("strace")
-        self.pids, self.told = pids, tempfile.mkstemp(dir=s.base)[1]
-        self.args = ["strace", "-f", "-qq", "-o", self.told, "-e", "trace=" + calls, "-e", "inject=%s:error=%s:when=%s" % (calls, error, when), "-e", "signal=none"]
-
-    def attached(self):
-        for pid in self.pids:
-            for task in glob.glob("/proc/%d/task/*/status" % pid):
-                with contextlib.suppress(OSError), open(task) as f:
-                    if "TracerPid:\t%d\n" % self.strace.pid not in f.read():
-                        return False
-        return True
-
-    def __enter__(self):
-        self.strace = subprocess.Popen(self.args + [a for p in self.pids for a in ("-p", str(p))], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        try:
-            until(lambda: self.strace.poll() is not None or self.attached(), 20, "strace to be attached")
-            if self.strace.poll() is not None:
-                raise Skip("strace cannot attach: " + self.strace.stderr.read().decode(errors="replace").strip()[:100])
-        except BaseException:
-            self.end()
-            raise
-        return self
-
-    def failed(self):
-        """How many were made to fail so far."""
-        with open(self.told, errors="replace") as f:
-            return f.read().count("(INJECTED)")
-
-    def end(self):
-        if self.strace.poll() is None:
-            self.strace.send_signal(signal.SIGINT)  # it lets go of them all and ends
-        self.strace.wait(60)
-        self.strace.stderr.close()
-
-    def __exit__(self, *a):
-        self.end()
 
 
 def sessions(s):

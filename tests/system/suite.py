@@ -438,6 +438,49 @@ def alive(pid):
         return False
 
 
+class Failing:
+    """System calls of these processes, and of what they fork, fail for as long as this is entered, by `strace --inject`, which root may attach to a
+    confined process. when: which of each thread's (strace(1)): `1+` all."""
+
+    def __init__(self, s, pids, calls, error, when="1+"):
+        need("strace")
+        self.pids, self.told = pids, tempfile.mkstemp(dir=s.base)[1]
+        self.args = ["strace", "-f", "-qq", "-o", self.told, "-e", "trace=" + calls, "-e", "inject=%s:error=%s:when=%s" % (calls, error, when), "-e", "signal=none"]
+
+    def attached(self):
+        for pid in self.pids:
+            for task in glob.glob("/proc/%d/task/*/status" % pid):
+                with contextlib.suppress(OSError), open(task) as f:
+                    if "TracerPid:\t%d\n" % self.strace.pid not in f.read():
+                        return False
+        return True
+
+    def __enter__(self):
+        self.strace = subprocess.Popen(self.args + [a for p in self.pids for a in ("-p", str(p))], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            until(lambda: self.strace.poll() is not None or self.attached(), 20, "strace to be attached")
+            if self.strace.poll() is not None:
+                raise Skip("strace cannot attach: " + self.strace.stderr.read().decode(errors="replace").strip()[:100])
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def failed(self):
+        """How many were made to fail so far."""
+        with open(self.told, errors="replace") as f:
+            return f.read().count("(INJECTED)")
+
+    def end(self):
+        if self.strace.poll() is None:
+            self.strace.send_signal(signal.SIGINT)  # it lets go of them all and ends
+        self.strace.wait(60)
+        self.strace.stderr.close()
+
+    def __exit__(self, *a):
+        self.end()
+
+
 class Sink:
     """A next hop: an SMTP server whose replies a test chooses. `answers` gives the reply to a verb or to b"." (content): a str, or a function of
     the command's text; what came stands in `messages` (sender, recipients, content as on the wire)."""
