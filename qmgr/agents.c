@@ -9,7 +9,7 @@
 #include "sys/clock.h"
 #include "sys/file.h"
 
-enum { PROMOTE = 256, CHECK_MS = 60000, SHARED = 256 };
+enum { PROMOTE = 256, CHECK_MS = 60000 };
 
 static void schedule_later(void *arg)
 {
@@ -88,11 +88,9 @@ static size_t all_lanes(const struct qmgr *q)
 	return n;
 }
 
-/* Where there are very many lanes, several tenants and destinations have to share one. */
 static void add_ready(struct qmgr *q, struct group *g, const struct message *m, uint32_t dest, struct ready r)
 {
-	bool share = all_lanes(q) >= LANES_MAX;
-	lanes_add(g->lanes, share ? m->tenant % SHARED : m->tenant, share ? dest % SHARED : dest, r);
+	lanes_add(g->lanes, all_lanes(q), m->tenant, dest, r);
 }
 
 /* What is ready of it from this recipient on. */

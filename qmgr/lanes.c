@@ -14,6 +14,7 @@ enum way { BY_TENANT, BY_DEST, WAYS };
 struct line {
 	struct list node;
 	struct list turn; /* its lanes, the one whose turn it is first */
+	size_t n;         /* so many */
 	uint32_t key;
 };
 
@@ -58,7 +59,7 @@ static void leave(struct round *r, struct place *p)
 {
 	struct line *line = p->line;
 	list_remove(&p->node);
-	if (!list_empty(&line->turn))
+	if (--line->n > 0)
 		return;
 	list_remove(&line->node);
 	(void)map64_del(r->lines, line->key);
@@ -108,11 +109,33 @@ static void enter(struct round *r, struct lane *lane, struct place *p, uint32_t 
 	p->lane = lane;
 	p->line = line;
 	list_append(&line->turn, &p->node);
+	line->n++;
+}
+
+static bool is_many(const struct round *r, uint32_t key)
+{
+	const struct line *line = map64_get(r->lines, key);
+	return line && line->n >= LANES_OF_ONE;
+}
+
+/* Whose lane it is where this tenant and this destination have none together. */
+static void share(const struct lanes *l, size_t all, uint32_t *tenant, uint32_t *dest)
+{
+	bool full = all >= LANES_MAX, of_tenant = is_many(&l->rounds[BY_TENANT], *tenant), of_dest = is_many(&l->rounds[BY_DEST], *dest);
+	if (full || of_tenant)
+		*dest %= LANES_SHARED;
+	if (full || of_dest)
+		*tenant %= LANES_SHARED;
+}
+
+static uint64_t key_of(uint32_t tenant, uint32_t dest)
+{
+	return (uint64_t)tenant << 32 | dest;
 }
 
 static struct lane *lane_of(struct lanes *l, uint32_t tenant, uint32_t dest)
 {
-	uint64_t key = (uint64_t)tenant << 32 | dest;
+	uint64_t key = key_of(tenant, dest);
 	struct lane *lane = map64_get(l->lanes, key);
 	if (lane)
 		return lane;
@@ -136,8 +159,10 @@ static void grow(struct lane *lane)
 	lane->first = 0;
 }
 
-void lanes_add(struct lanes *l, uint32_t tenant, uint32_t dest, struct ready r)
+void lanes_add(struct lanes *l, size_t all, uint32_t tenant, uint32_t dest, struct ready r)
 {
+	if (!map64_get(l->lanes, key_of(tenant, dest)))
+		share(l, all, &tenant, &dest);
 	struct lane *lane = lane_of(l, tenant, dest);
 	if (lane->n == lane->cap)
 		grow(lane);

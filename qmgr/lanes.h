@@ -18,11 +18,18 @@ struct ready {
 	uint32_t from, to;
 };
 
+#define LANES_MAX 100000  /* lanes of their own: what is ready beyond shares lanes, which bounds memory */
+#define LANES_OF_ONE 1000 /* the same for one tenant, and for one destination: no single flood takes the lanes of the others */
+#define LANES_SHARED 256u /* destinations, and tenants, for which lanes that are shared stand */
+
 struct lanes;
 struct lanes *lanes_new(void);
 void lanes_free(struct lanes *l);
-/* Puts it behind the others of its lane. */
-void lanes_add(struct lanes *l, uint32_t tenant, uint32_t dest, struct ready r);
+/*
+ * Puts it behind the others of its lane. all: how many lanes there are, here and elsewhere. From LANES_MAX on several tenants and destinations share a
+ * lane; from LANES_OF_ONE on several destinations of one tenant, or several tenants of one destination.
+ */
+void lanes_add(struct lanes *l, size_t all, uint32_t tenant, uint32_t dest, struct ready r);
 /* Takes the first of the lane whose turn it is; false when nothing is ready. */
 bool lanes_take(struct lanes *l, struct ready *r);
 /* How many are ready, and in how many lanes. */

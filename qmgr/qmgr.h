@@ -24,7 +24,6 @@
 #define OFFER_RCPTS 1000           /* recipients in one offer, as messages.tbl bounds them */
 #define BACKLOG_MAX (4u << 20)     /* octets that may wait in a channel to an agent */
 #define RCPTS_OUT OFFER_RCPTS      /* recipients out with a local-delivery at which it is offered no more: nobody waits for more than that */
-#define LANES_MAX 100000           /* lanes of their own: what is ready beyond shares lanes, which bounds memory */
 
 struct qmgr;
 

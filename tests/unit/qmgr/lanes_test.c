@@ -8,7 +8,7 @@
 
 static void add(struct lanes *l, uint32_t tenant, uint32_t dest, uint64_t number)
 {
-	lanes_add(l, tenant, dest, (struct ready){number, (uint32_t)number, (uint32_t)number + 1});
+	lanes_add(l, lanes_lanes(l), tenant, dest, (struct ready){number, (uint32_t)number, (uint32_t)number + 1});
 }
 
 static void keeps_the_order_within_a_lane(void **state)
@@ -73,6 +73,64 @@ static void a_flood_of_many_senders_to_one_does_not_delay_another(void **state)
 	lanes_free(l);
 }
 
+/* Where the flood has many senders and many destinations, a single message to or from none of them waits for one turn of each: of the fewer. */
+static void a_flood_of_many_senders_to_many_delays_by_a_turn_of_each(void **state)
+{
+	enum { MANY = 300, FEW = 50, DEEP = 4 };
+	(void)state;
+	for (unsigned turned = 0; turned < 2; turned++) {
+		struct lanes *l = lanes_new();
+		for (uint32_t i = 0; i < MANY * FEW * DEEP; i++)
+			add(l, turned ? 10 + i % FEW : 10 + i / DEEP / FEW, turned ? 10 + i / DEEP / FEW : 10 + i % FEW, i);
+		assert_true(lanes_lanes(l) >= MANY);
+		add(l, 5, 5, 777777);
+		assert_true(turns_until(l, 777777) <= 2 * (FEW + 1));
+		lanes_free(l);
+	}
+}
+
+/* A flood of one, to very many or from very many, takes few lanes, and none that another would share, though their numbers have the same remainder. */
+static void one_flood_takes_no_lane_of_others(void **state)
+{
+	enum { N = 250000 };
+	(void)state;
+	for (unsigned turned = 0; turned < 2; turned++) {
+		struct lanes *l = lanes_new();
+		for (uint32_t i = 0; i < N; i++)
+			add(l, turned ? 1000 + i : 7, turned ? 7 : 1000 + i, i);
+		assert_in_range(lanes_lanes(l), LANES_OF_ONE, LANES_OF_ONE + LANES_SHARED);
+		add(l, 7 + LANES_SHARED, 1000 + LANES_SHARED, 777777);
+		assert_true(turns_until(l, 777777) <= 3);
+		add(l, 1000 + N, 1000 + N, 888888);
+		assert_true(turns_until(l, 888888) <= 3);
+		lanes_free(l);
+	}
+}
+
+/* Beyond LANES_MAX, which takes many senders with many destinations each, lanes are shared: their number is bounded, and each message comes once. */
+static void very_many_share_lanes(void **state)
+{
+	enum { SIDE = 500, N = SIDE * SIDE };
+	struct lanes *l = lanes_new();
+	bool *seen = calloc(N, sizeof *seen);
+	struct ready r;
+	(void)state;
+	assert_non_null(seen);
+	for (uint32_t i = 0; i < N; i++)
+		add(l, 1000 + i / SIDE, 1000 + i % SIDE, i);
+	assert_in_range(lanes_lanes(l), LANES_MAX, LANES_MAX + LANES_SHARED * LANES_SHARED);
+	assert_int_equal(lanes_count(l), N);
+	while (lanes_take(l, &r)) {
+		assert_false(seen[r.number]);
+		seen[r.number] = true;
+	}
+	for (unsigned i = 0; i < N; i++)
+		assert_true(seen[i]);
+	assert_int_equal(lanes_lanes(l), 0);
+	free(seen);
+	lanes_free(l);
+}
+
 /* A lane is in both rounds: it comes and goes with what it holds, whichever way its turn came. */
 static void each_is_taken_once(void **state)
 {
@@ -133,6 +191,9 @@ int main(void)
 		cmocka_unit_test(keeps_the_order_within_a_lane),
 		cmocka_unit_test(a_flood_does_not_delay_another),
 		cmocka_unit_test(a_flood_of_many_senders_to_one_does_not_delay_another),
+		cmocka_unit_test(a_flood_of_many_senders_to_many_delays_by_a_turn_of_each),
+		cmocka_unit_test(one_flood_takes_no_lane_of_others),
+		cmocka_unit_test(very_many_share_lanes),
 		cmocka_unit_test(each_is_taken_once),
 		cmocka_unit_test(the_floor_is_the_oldest_that_is_out),
 	};
