@@ -26,7 +26,7 @@ tests_unit_journal_copy_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_journal_copy_test_LDADD = $(L_JOURNAL) $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/journal/compactor_test
-tests_unit_journal_compactor_test_SOURCES = tests/unit/journal/compactor_test.c $(JOURNAL_HELP)
+tests_unit_journal_compactor_test_SOURCES = tests/unit/journal/compactor_test.c $(JOURNAL_HELP) $(SYS_STEPPER)
 tests_unit_journal_compactor_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_journal_compactor_test_LDADD = $(L_JOURNAL) $(TEST_LIBS)
 
