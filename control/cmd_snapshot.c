@@ -17,6 +17,7 @@
 #include "cli.h"
 #include "journal/journal.h"
 #include "mailbox/incoming.h"
+#include "mailbox/repair.h"
 #include "suite.h"
 #include "sys/file.h"
 #include "tree.h"
@@ -129,6 +130,22 @@ static int copy_streams(int from, int to)
 	return err == ERR_OK && strcmp(before, after) != 0 ? ERR_CONFLICT : err;
 }
 
+/* A copy is as damaged as what it was made of, and what a repair has dealt with there is dealt with in the copy. */
+static int copy_known(int from, int to)
+{
+	int in, out, err = file_open_dir(from, REPAIR_DIR, &in);
+
+	if (err != ERR_OK)
+		return ERR_OK; /* there is none, or none that a repair made */
+	err = tree_make_like(in, to, REPAIR_DIR, &out);
+	if (err == ERR_OK) {
+		err = tree_copy_file(in, REPAIR_KNOWN, out);
+		fd_close(&out);
+	}
+	fd_close(&in);
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
 static int copy_home(int shard, const char *name, int shard_to)
 {
 	int from, to, err = file_open_dir(shard, name, &from);
@@ -145,6 +162,8 @@ static int copy_home(int shard, const char *name, int shard_to)
 			if (err == ERR_OK)
 				err = copy_streams(from, to);
 		}
+		if (err == ERR_OK)
+			err = copy_known(from, to);
 		fd_close(&to);
 	}
 	fd_close(&from);

@@ -24,8 +24,7 @@
 /* Octets of contents in one append. */
 #define GROUP (UINT64_C(4) << 20)
 #define RECORDS_JUMP (UINT64_C(1) << 32)
-#define DAMAGED_DIR "damaged"
-#define KNOWN_NAME "damaged/incoming"
+#define KNOWN_NAME REPAIR_DIR "/" REPAIR_KNOWN
 
 struct range {
 	uint64_t from, to;
@@ -392,8 +391,8 @@ static void make_index(struct store *s)
 static int set_files_aside(struct repair *p, uint64_t position)
 {
 	char name[64];
-	int fd, err = file_mkdir(p->s->home, DAMAGED_DIR, 0700);
-	snprintf(name, sizeof name, DAMAGED_DIR "/%s", p->aside);
+	int fd, err = file_mkdir(p->s->home, REPAIR_DIR, 0700);
+	snprintf(name, sizeof name, REPAIR_DIR "/%s", p->aside);
 	if (err == ERR_OK)
 		err = file_mkdir(p->s->home, name, 0700);
 	if (err == ERR_OK)
@@ -409,7 +408,7 @@ static int set_files_aside(struct repair *p, uint64_t position)
 static int write_known(struct repair *p)
 {
 	struct buf b;
-	int err = file_mkdir(p->s->home, DAMAGED_DIR, 0700);
+	int err = file_mkdir(p->s->home, REPAIR_DIR, 0700);
 	buf_init(&b, UINT32_C(1) << 24);
 	for (size_t i = 0; i < p->incoming.n; i++)
 		buf_printf(&b, "%llu %llu\n", (unsigned long long)p->incoming.v[i].from, (unsigned long long)p->incoming.v[i].to);

@@ -9,6 +9,8 @@
 #include "mailbox/maildir.h"
 
 #define REPAIR_MAILBOX "Recovered"
+#define REPAIR_DIR "damaged" /* of a home: what was set aside, and */
+#define REPAIR_KNOWN "incoming" /* in it, the ranges of incoming that were dealt with */
 
 struct repair_result {
 	uint64_t damaged;   /* ranges of both streams that cannot be read */

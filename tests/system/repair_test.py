@@ -140,6 +140,16 @@ def test_octets_flipped_in_a_message(s):
         same(after[box][0], before[box][0])
 
 
+def test_a_snapshot_knows_what_was_repaired(s):
+    """Incoming is as damaged in the copy as it is here, and has been dealt with there, too."""
+    s.postrider("snapshot", s.base + "/copy", "--account", s.name(2))
+    home, = glob.glob(s.base + "/copy/mail/*/*")
+    find(home, b"?elivered 2", "incoming")
+    same(json.loads(s.postrider("--json", "mailbox", "check", home))["bad"], 0)
+    os.unlink(home + "/damaged/incoming")
+    assert '"bad":1' in s.postrider("--json", "mailbox", "check", home, code=None), "what the file is for"
+
+
 def test_head_of_a_segment_wrecked(s):
     before, after, told, home = damaged(s, 3, lambda home: overwrite(segments(home)[0], 0, b"\xaa" * 1024))
     assert told["damaged"] >= 1 and told["aside"] >= 1, told
