@@ -161,7 +161,10 @@ def test_a_next_hop_that_says_nothing(s):
     sink.hang_up()
     sink.answers["greeting"] = lambda text: "220 sink.test ESMTP" if speak.wait(290) else "421 4.3.2 no"
     try:
-        submitting(s, 1, letters([s.name(1)] * FLOOD, far(FLOOD)))
+        # A client waits for a greeting for some minutes only: it begins when all is there.
+        with stopped(s, "smtp-client"):
+            submitting(s, 1, letters([s.name(1)] * FLOOD, far(FLOOD)))
+        until(lambda: len(sink.connections) == CONNECTIONS, 60, "all connections to hang")
         for n in (1, 2):
             seen, at = len(delivered(s)), time.monotonic()
             submitting(s, n, letters([s.name(n)], [[s.name(BESIDE)]]))
