@@ -506,6 +506,8 @@ uint64_t journal_tail(const struct journal *j, uint64_t octets)
 
 	if (i == j->n && j->n > 0)
 		i--; /* nothing is in the head yet */
+	else if (i > 0 && i < j->n && j->segments[i]->head.first > at)
+		i--; /* between two segments, where a roll left positions unused: it is the earlier one's end that is meant */
 	if (i == j->n || j->segments[i]->head.first < journal_start(j))
 		return journal_start(j);
 	return j->segments[i]->head.first;

@@ -359,6 +359,27 @@ static void drop_frees_the_lowest(void **state)
 	journal_close(j);
 }
 
+/* As one does who looks for the last record of some kind: from the end, a segment more each time. */
+static void its_tail_leads_to_its_start(void **state)
+{
+	struct home *h = *state;
+	struct journal *j = home_open(h, JOURNAL_OWNER, 4096);
+	uint64_t from, was;
+
+	add_text(j, 1, "one");
+	assert_int_equal(journal_roll(j), ERR_OK);
+	add_text(j, 1, "two");
+	assert_int_equal(journal_roll(j), ERR_OK); /* no frame of ours in the head, and positions that were never used before each */
+	from = was = journal_tail(j, 0);
+	for (unsigned i = 0; i < 10 && from > journal_start(j); i++, was = from) {
+		from = journal_tail(j, journal_end(j) - from + 1);
+		assert_true(from < was);
+	}
+	assert_int_equal(from, journal_start(j));
+	assert_int_equal(journal_tail(j, journal_end(j) * 2), journal_start(j));
+	journal_close(j);
+}
+
 static int count_flush(void *arg, struct seam_call *c)
 {
 	unsigned *n = arg;
@@ -481,6 +502,7 @@ int main(void)
 		home_test(big_payloads_in_parts),
 		home_test(compaction_keeps_positions),
 		home_test(drop_frees_the_lowest),
+		home_test(its_tail_leads_to_its_start),
 		home_test(a_stream_is_made_for_a_later_flush),
 		home_test(an_opening_tidies_only_what_is_untidy),
 	};
