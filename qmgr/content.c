@@ -28,6 +28,8 @@ static void name_of(uint64_t id, char name[NAME])
 int contents_open(int spoolfd, struct pool *pool, struct contents **out)
 {
 	int fd, err = file_mkdir(spoolfd, "content", 0700);
+	if (err == ERR_OK) /* its name too, whoever made it */
+		err = file_flush(spoolfd);
 	if (err == ERR_OK)
 		err = file_open_dir(spoolfd, "content", &fd);
 	if (err != ERR_OK)

@@ -48,6 +48,7 @@ static int replay(struct spool *s, uint64_t from)
 	return journal_scan(s->journal, from, replay_one, s, &next);
 }
 
+/* The first record. Before it the name of the journal's directory must be durable, whichever process made that: all else is below it. */
 static int make_identity(struct spool *s)
 {
 	struct spool_identity id = { .spool = random_u64() | 1, .key = random_u64() | 1, .made = (uint64_t)clock_wall(NULL) };
@@ -56,7 +57,9 @@ static int make_identity(struct spool *s)
 	buf_init(&b, 4096);
 	INVARIANT(spool_identity_put(&b, &id) == ERR_OK);
 	f.parts[0] = buf_view(&b);
-	int err = journal_append(s->journal, journal_end(s->journal), &f, 1);
+	int err = file_flush(s->dir);
+	if (err == ERR_OK)
+		err = journal_append(s->journal, journal_end(s->journal), &f, 1);
 	if (err == ERR_OK)
 		err = state_apply(s->state, f.position, f.kind, buf_view(&b));
 	buf_fini(&b);

@@ -224,20 +224,23 @@ static int build_defaults(struct store *s, void *request, struct batch *b)
 	return ERR_OK;
 }
 
-/* The directory `journal`, made (and its name flushed) where there is none. */
+/* The directory `journal`, made where there is none. */
 static int journal_dir(struct store *s, int *fd)
 {
-	int home, err = file_open_dir(s->home, "journal", fd);
+	int err = file_open_dir(s->home, "journal", fd);
 	if (err != ERR_NOT_FOUND)
 		return err;
-	err = file_open_dir(s->home, ".", &home); /* one that can be flushed */
+	err = file_mkdir(s->home, "journal", 0700);
+	return err == ERR_OK ? file_open_dir(s->home, "journal", fd) : err;
+}
+
+/* Before the first record: the name of `journal`, whichever process made it, which may have died before it was durable. */
+static int flush_home(struct store *s)
+{
+	int home, err = file_open_dir(s->home, ".", &home); /* one that can be flushed */
 	if (err != ERR_OK)
 		return err;
-	err = file_mkdir(home, "journal", 0700);
-	if (err == ERR_OK)
-		err = file_flush(home);
-	if (err == ERR_OK)
-		err = file_open_dir(home, "journal", fd);
+	err = file_flush(home);
 	fd_close(&home);
 	return err;
 }
@@ -267,6 +270,8 @@ static int open_all(struct store *s, const struct store_options *o)
 	int err = open_journal(s, o);
 	if (err == ERR_OK)
 		err = load(s);
+	if (err == ERR_OK && !state_by_name(s->st, VIEW("INBOX")))
+		err = flush_home(s);
 	if (err == ERR_OK)
 		err = store_commit(s, build_defaults, NULL);
 	if (err == ERR_OK) {
