@@ -144,25 +144,32 @@ static int finish(struct host *h, struct home *m)
 	return err;
 }
 
+static int sync_mail(struct host *h)
+{
+	return syncfs(h->mail) == 0 ? ERR_OK : ERR_IO;
+}
+
 /*
  * A home is whole on stable storage before it has its name, and has its name before it is told: two flushes of the file system, however many
- * homes there are.
+ * homes there are. One that has its name because the second flush failed, or its maker died before it, is told after another.
  */
 void homes_make(struct host *h, struct home *homes, size_t n)
 {
-	bool any = false;
+	bool any = h->unsynced;
 	for (size_t i = 0; i < n; i++) {
 		homes[i].err = begin(h, &homes[i]);
 		any = any || homes[i].fresh;
 	}
-	int flushed = !any || syncfs(h->mail) == 0 ? ERR_OK : ERR_IO;
+	int flushed = any ? sync_mail(h) : ERR_OK;
+	h->unsynced = any;
 	for (size_t i = 0; i < n; i++)
 		if (homes[i].fresh && homes[i].err == ERR_OK)
 			homes[i].err = flushed == ERR_OK ? finish(h, &homes[i]) : flushed;
-	if (any && flushed == ERR_OK && syncfs(h->mail) != 0)
-		flushed = ERR_IO;
+	if (any && flushed == ERR_OK)
+		flushed = sync_mail(h);
+	h->unsynced = flushed != ERR_OK;
 	for (size_t i = 0; i < n; i++) {
-		if (homes[i].fresh && homes[i].err == ERR_OK)
+		if (homes[i].err == ERR_OK)
 			homes[i].err = flushed;
 		if (homes[i].err != ERR_OK)
 			log_error("home_not_made", LU("uid", homes[i].uid), LERR("error", homes[i].err));
@@ -196,6 +203,12 @@ int home_open(struct host *h, uint32_t uid, int *fd)
 	if (uid < h->uid_first || uid > h->uid_last)
 		return ERR_DENIED;
 	int err = open_existing(h, uid, fd);
+	if (err == ERR_OK && h->unsynced) {
+		err = sync_mail(h);
+		h->unsynced = err != ERR_OK;
+		if (err != ERR_OK)
+			fd_close(fd);
+	}
 	if (err != ERR_NOT_FOUND)
 		return err;
 	struct home m = { .uid = uid };

@@ -94,6 +94,7 @@ static int init(struct daemon *d)
 {
 	struct host *h = d->user;
 	h->mail = daemon_dir(d, "mail");
+	h->unsynced = true; /* the one before us may have died over it */
 	h->uid_first = (uint32_t)conf_num(d->conf, PARAM_UID_FIRST);
 	h->uid_last = h->uid_first + (uint32_t)conf_num(d->conf, PARAM_UID_COUNT) - 1;
 	h->nonces = map64_new();

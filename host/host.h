@@ -31,6 +31,7 @@ struct host {
 	uid_t mail_uid;            /* of local-delivery, who writes the incoming streams */
 	gid_t mail_gid;
 	uint32_t uid_first, uid_last;
+	bool unsynced;             /* a home may stand there whose name is not on stable storage */
 	struct image images[IMAGES];
 	struct map64 *running[IMAGES];  /* uid → struct account_process, for each image */
 	struct map64 *nonces;      /* of log-ins used in the last minute → second of use */

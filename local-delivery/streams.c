@@ -26,6 +26,7 @@ struct stream {
 	struct list flushing; /* appended before */
 	struct journal_flush *flush;
 	bool news;
+	bool fresh; /* nothing in it was durable: nor may be the names of its directory and home, whoever made these */
 };
 
 struct streams {
@@ -92,6 +93,7 @@ bool streams_idle(const struct streams *s)
 struct tail {
 	struct seen *seen;
 	struct incoming last;
+	uint64_t first;
 	bool any;
 };
 
@@ -103,6 +105,8 @@ static int see_record(void *arg, const struct journal_record *r)
 		return 0;
 	seen_add(t->seen, &in.id, r->position);
 	t->last = in;
+	if (!t->any)
+		t->first = r->position;
 	t->any = true;
 	return 0;
 }
@@ -129,6 +133,7 @@ static int rebuild(struct stream *st)
 	} while (err == ERR_OK && !t.any && from > start);
 	if (err == ERR_OK && t.any && t.last.back < from)
 		err = scan(st, &t, t.last.back > start ? t.last.back : start);
+	st->fresh = start == 0 && (!t.any || journal_durable(st->journal) <= t.first);
 	if (err == ERR_OK && t.any)
 		seen_prune(st->seen, t.last.id.spool, t.last.floor);
 	return err;
@@ -338,6 +343,7 @@ static void end_stream(struct streams *s, struct stream *st)
 		undo(s, st, from, to, err);
 		return;
 	}
+	st->fresh = st->fresh && !s->many;
 	settle(&st->flushing, 0, 0, ERR_OK);
 	if (st->news && s->news)
 		s->news(s->news_arg, st->uid);
@@ -364,6 +370,7 @@ static void turn(void *arg)
 {
 	struct streams *s = arg;
 	size_t n = 0;
+	bool fresh = false;
 	if (s->running || list_empty(&s->dirty))
 		return;
 	LIST_EACH (it, tmp, &s->dirty) {
@@ -376,8 +383,10 @@ static void turn(void *arg)
 		}
 		st->flush = journal_flush_begin(st->journal);
 		n += st->flush != NULL;
+		fresh = fresh || st->fresh;
 	}
-	s->many = n > FEW;
+	/* One syncfs covers the names above a stream, too. */
+	s->many = n > FEW || fresh;
 	s->running = true;
 	pool_submit(s->pool, run, ran, s);
 }
