@@ -173,12 +173,3 @@ const char *mem_text(struct view v)
 	(void)snprintf(p, 256, "%.*s", (int)v.n, v.p);
 	return p;
 }
-
-uint64_t rng_next(struct rng *r)
-{
-	r->s += UINT64_C(0x9e3779b97f4a7c15);
-	uint64_t z = r->s;
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "journal/journal.h"
+#include "tests/unit/base/random.h"
 
 struct home {
 	char path[64];
@@ -41,12 +42,5 @@ size_t count_frames(struct journal *j, uint64_t from);
 size_t count_frames_on(struct journal *j, uint64_t *at);
 /* The text in a buffer that stays valid for some calls. */
 const char *mem_text(struct view v);
-
-/* A small generator, so that a failing run can be had again. */
-struct rng {
-	uint64_t s;
-};
-uint64_t rng_next(struct rng *r);
-static inline size_t rng_below(struct rng *r, size_t n) { return (size_t)(rng_next(r) >> 11) % n; }
 
 #endif

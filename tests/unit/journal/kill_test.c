@@ -35,7 +35,7 @@ struct worker {
 	struct board *board;
 	struct journal *j;
 	struct journal_seam seam;
-	struct rng rng;
+	struct rnd rng;
 	unsigned long calls, kill_at; /* 0: never */
 	unsigned fail_permille;
 	uint32_t mine[4096]; /* appended and not settled */
@@ -64,7 +64,7 @@ static int worker_before(void *arg, struct seam_call *c)
 	if (c->op == SEAM_READ)
 		return 0;
 	step(w);
-	return c->op == SEAM_FLUSH && rng_below(&w->rng, 1000) < w->fail_permille ? EIO : 0;
+	return c->op == SEAM_FLUSH && rnd_below(&w->rng, 1000) < w->fail_permille ? EIO : 0;
 }
 
 static void worker_after(void *arg, const struct seam_call *c, long result)
@@ -86,7 +86,7 @@ static void worker_append(struct worker *w)
 {
 	char room[3][400] = { { 0 } };
 	struct journal_frame f[3] = { { .kind = 4 }, { .kind = 4 }, { .kind = 4 } };
-	size_t n = 1 + rng_below(&w->rng, 3);
+	size_t n = 1 + rnd_below(&w->rng, 3);
 	uint32_t ids[3];
 	int r;
 
@@ -96,7 +96,7 @@ static void worker_append(struct worker *w)
 		ids[i] = atomic_fetch_add(&w->board->next_id, 1);
 		INVARIANT(ids[i] < IDS);
 		le32_put(room[i], ids[i]);
-		f[i].parts[0] = view_make(room[i], 4 + rng_below(&w->rng, sizeof(room[i]) - 4));
+		f[i].parts[0] = view_make(room[i], 4 + rnd_below(&w->rng, sizeof(room[i]) - 4));
 	}
 	for (int i = 0; i < 100; i++) {
 		r = journal_append(w->j, journal_end(w->j), f, n);
@@ -298,7 +298,7 @@ static void work(struct worker *w, enum journal_role role)
 	if (worker_open(w, role) != ERR_OK)
 		_exit(50);
 	for (;;) {
-		size_t what = rng_below(&w->rng, 100);
+		size_t what = rnd_below(&w->rng, 100);
 		int r = ERR_OK;
 
 		if (what < 60)
@@ -325,7 +325,7 @@ static void read_on(struct worker *w, enum journal_role role)
 	for (r = home_open(w->home, JOURNAL_READER, 4096);;) {
 		look_at(r, w->board);
 		atomic_fetch_add(&w->board->reads, 1);
-		if (rng_below(&w->rng, 4) == 0) {
+		if (rnd_below(&w->rng, 4) == 0) {
 			journal_close(r);
 			r = home_open(w->home, JOURNAL_READER, 4096);
 		}
@@ -347,22 +347,22 @@ static void many_writers_killed_at_random(void **state)
 	struct home *h = *state;
 	struct board *b = board_new();
 	struct worker *w = mem_new(sizeof(*w));
-	struct rng rng = { (uint64_t)time(NULL) };
+	struct rnd rng = { (uint64_t)time(NULL) };
 	unsigned rounds = getenv("POSTRIDER_CHECK_FAULTS") != NULL ? 1500 : 80;
 	pid_t pids[WORKERS], reader;
 	struct journal *j = home_open(h, JOURNAL_SHARED_WRITER, 4096);
 
-	*w = (struct worker){ .home = h, .board = b, .rng = { rng_next(&rng) } };
+	*w = (struct worker){ .home = h, .board = b, .rng = { rnd_next(&rng) } };
 	reader = spawn(read_on, w, JOURNAL_READER);
 	for (int i = 0; i < WORKERS; i++)
 		pids[i] = 0;
 	for (unsigned k = 0; k < rounds; k++) {
-		size_t i = rng_below(&rng, WORKERS);
-		struct timespec t = { 0, (long)rng_below(&rng, 20) * 1000000 };
+		size_t i = rnd_below(&rng, WORKERS);
+		struct timespec t = { 0, (long)rnd_below(&rng, 20) * 1000000 };
 
 		if (pids[i] != 0)
 			end_process(pids[i]);
-		*w = (struct worker){ .home = h, .board = b, .rng = { rng_next(&rng) }, .fail_permille = 5 };
+		*w = (struct worker){ .home = h, .board = b, .rng = { rnd_next(&rng) }, .fail_permille = 5 };
 		pids[i] = spawn(work, w, JOURNAL_SHARED_WRITER);
 		(void)nanosleep(&t, NULL);
 	}

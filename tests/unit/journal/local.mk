@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: ISC
-JOURNAL_HELP = tests/unit/journal/help.c tests/unit/journal/help.h
-JOURNAL_DISK = tests/unit/journal/disk.c tests/unit/journal/disk.h $(JOURNAL_HELP)
+JOURNAL_HELP = tests/unit/journal/help.c tests/unit/journal/help.h tests/unit/base/random.h
+JOURNAL_DISK = tests/unit/journal/disk.c tests/unit/journal/disk.h
 
 check_PROGRAMS += tests/unit/journal/journal_test tests/unit/journal/power_test
 tests_unit_journal_journal_test_SOURCES = tests/unit/journal/journal_test.c $(JOURNAL_HELP)
 tests_unit_journal_journal_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_journal_journal_test_LDADD = $(L_JOURNAL) $(TEST_LIBS)
-tests_unit_journal_power_test_SOURCES = tests/unit/journal/power_test.c $(JOURNAL_DISK)
+tests_unit_journal_power_test_SOURCES = tests/unit/journal/power_test.c $(JOURNAL_DISK) $(JOURNAL_HELP)
 tests_unit_journal_power_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_journal_power_test_LDADD = $(L_JOURNAL) $(TEST_LIBS)
 

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "tests/unit/journal/disk.h"
+#include "tests/unit/journal/help.h"
 
 #define FRAMES_MAX 20000u
 #define SEGMENT 4096u
@@ -31,7 +32,7 @@ struct frame {
 };
 
 struct life {
-	struct rng rng;
+	struct rnd rng;
 	struct home home, left;
 	struct disk *disk;
 	struct journal_seam seam;
@@ -49,10 +50,10 @@ struct life {
 
 static void payload_of(const struct frame *f, char *p)
 {
-	struct rng r = { f->id };
+	struct rnd r = { f->id };
 
 	for (uint32_t i = 0; i < f->size; i++)
-		p[i] = (char)(rng_next(&r) >> 24);
+		p[i] = (char)(rnd_next(&r) >> 24);
 }
 
 struct check {
@@ -186,10 +187,11 @@ static void cut_power(struct life *l)
 {
 	static const unsigned keeps[] = { 0, 100, 50, 15, 85 };
 
-	if (!l->watching || rng_below(&l->rng, 100) >= l->cuts_percent)
+	if (!l->watching || rnd_below(&l->rng, 100) >= l->cuts_percent)
 		return;
 	l->watching = false;
-	disk_leave(l->disk, &l->rng, keeps[rng_below(&l->rng, 5)], &l->left);
+	home_empty(&l->left);
+	disk_leave(l->disk, &l->rng, keeps[rnd_below(&l->rng, 5)], l->left.fd, NULL, NULL);
 	check_left(l);
 	l->points++;
 	l->watching = true;
@@ -202,16 +204,16 @@ static int life_before(void *arg, struct seam_call *c)
 	if (c->op == SEAM_READ)
 		return 0;
 	cut_power(l);
-	if (rng_below(&l->rng, 100) >= l->fail_percent)
+	if (rnd_below(&l->rng, 100) >= l->fail_percent)
 		return 0;
 	l->failures++;
-	if (c->op == SEAM_FLUSH)
-		disk_flush_failed(l->disk, c->name);
-	if (c->op == SEAM_WRITE && c->n > 1 && rng_below(&l->rng, 2)) {
-		c->n = 1 + rng_below(&l->rng, c->n - 1);
+	if (c->op == SEAM_FLUSH && disk_find(disk_root(l->disk), c->name) != NULL)
+		disk_flush_failed(disk_find(disk_root(l->disk), c->name));
+	if (c->op == SEAM_WRITE && c->n > 1 && rnd_below(&l->rng, 2)) {
+		c->n = 1 + rnd_below(&l->rng, c->n - 1);
 		return 0; /* a short write; what follows may go well or not */
 	}
-	return c->op == SEAM_FLUSH || c->op == SEAM_FLUSH_DIR || rng_below(&l->rng, 2) ? EIO : ENOSPC;
+	return c->op == SEAM_FLUSH || c->op == SEAM_FLUSH_DIR || rnd_below(&l->rng, 2) ? EIO : ENOSPC;
 }
 
 static void life_after(void *arg, const struct seam_call *c, long result)
@@ -252,12 +254,12 @@ static void do_append(struct life *l)
 {
 	static char room[5][4096];
 	struct journal_frame f[5];
-	size_t n = 1 + rng_below(&l->rng, 5), first = l->n;
+	size_t n = 1 + rnd_below(&l->rng, 5), first = l->n;
 	int r;
 
 	memset(f, 0, sizeof(f));
 	for (size_t i = 0; i < n; i++) {
-		struct frame m = { .id = (uint32_t)rng_next(&l->rng), .size = 8 + (uint32_t)rng_below(&l->rng, rng_below(&l->rng, 8) ? 300 : 3000) };
+		struct frame m = { .id = (uint32_t)rnd_next(&l->rng), .size = 8 + (uint32_t)rnd_below(&l->rng, rnd_below(&l->rng, 8) ? 300 : 3000) };
 
 		payload_of(&m, room[i]);
 		f[i].kind = 5;
@@ -306,11 +308,11 @@ static void do_flush(struct life *l)
 
 	if (f == NULL)
 		return;
-	if (rng_below(&l->rng, 3) == 0)
+	if (rnd_below(&l->rng, 3) == 0)
 		do_append(l);
-	if (rng_below(&l->rng, 3) == 0)
+	if (rnd_below(&l->rng, 3) == 0)
 		g = journal_flush_begin(l->j);
-	bool first = rng_below(&l->rng, 2);
+	bool first = rnd_below(&l->rng, 2);
 
 	journal_flush_run(f);
 	if (g != NULL && first)
@@ -334,9 +336,9 @@ static void do_compact(struct life *l)
 	bool more;
 
 	for (size_t i = 0; i < l->n; i++)
-		if (rng_below(&l->rng, 6) == 0)
+		if (rnd_below(&l->rng, 6) == 0)
 			l->frames[i].dead = true;
-	if (journal_compact(l->j, is_live, l, rng_below(&l->rng, 3) ? 0 : 4096, &more) != ERR_OK)
+	if (journal_compact(l->j, is_live, l, rnd_below(&l->rng, 3) ? 0 : 4096, &more) != ERR_OK)
 		l->failures++;
 }
 
@@ -351,7 +353,7 @@ static void do_drop(struct life *l)
 
 static void one_step(struct life *l)
 {
-	size_t what = rng_below(&l->rng, 100);
+	size_t what = rnd_below(&l->rng, 100);
 
 	if (what < 55)
 		do_append(l);
