@@ -143,10 +143,10 @@ static void fail_err(struct intake *in, int err)
 		fail(in, IPC_LATER, "4.3.0", "the message cannot be stored now");
 }
 
-static void log_queued(struct qmgr *q, const struct message *m, const char *id)
+static void log_queued(const struct spool_entry *e, const char *id)
 {
 	struct spool_message sm;
-	if (qmgr_load(q, m, &sm) != ERR_OK)
+	if (spool_message_of(e->kind, view_make(e->payload, e->n), &sm) != ERR_OK)
 		return;
 	log_info("queued", LS("queue_id", id), LV("session", sm.session), LV("sender", sm.sender), LU("recipients", sm.rcpts.count),
 		LU("size", sm.size));
@@ -164,12 +164,12 @@ static void appended(void *arg, struct spool_entry *e, int err)
 	}
 	handle h = state_find(q->state, e->position);
 	INVARIANT(h != HANDLE_NONE);
-	cache_put(q->cache, e->position, e->kind, e->payload, e->n);
-	e->payload = NULL;
 	qmgr_name(q, e->position, id);
 	if (in->from)
 		answer(in->from, in->id, IPC_DONE, id, "2.0.0", "");
-	log_queued(q, state_message(q->state, h), id);
+	log_queued(e, id);
+	cache_put(q->cache, e->position, e->kind, e->payload, e->n);
+	e->payload = NULL;
 	end(in);
 	agents_ready(q, h);
 }
