@@ -13,7 +13,7 @@
 #include "sys/clock.h"
 #include "sys/file.h"
 
-enum { BATCH = 512, AGAIN_MS = 1000 };
+enum { BATCH = 512, AGAIN_MS = 1000, AHEAD = 512 << 10 };
 
 /* ---- opening ---- */
 
@@ -94,7 +94,7 @@ static void again(void *arg)
 
 int spool_open(struct loop *l, struct pool *pool, int dirfd, struct spool **out)
 {
-	struct journal_options o = { .role = JOURNAL_OWNER, .create = true };
+	struct journal_options o = { .role = JOURNAL_OWNER, .create = true, .ahead = AHEAD };
 	struct journal *j;
 	int sub, err = file_mkdir(dirfd, "journal", 0700);
 	if (err == ERR_OK)
@@ -141,6 +141,8 @@ void spool_close(struct spool *s)
 	drop_all(&s->flying);
 	timer_free(s->again);
 	tidy_fini(s);
+	if (s->ahead) /* begun, and the thread that would have told of its end is gone */
+		journal_ahead_end(NULL, s->ahead);
 	journal_close(s->journal);
 	state_free(s->state);
 	fd_close(&s->dir);
@@ -306,6 +308,29 @@ static void flush_done(void *arg)
 	loop_later(s->loop, &s->turn);
 }
 
+static void ahead_run(void *arg)
+{
+	struct spool *s = arg;
+	journal_ahead_run(s->ahead);
+}
+
+static void ahead_done(void *arg)
+{
+	struct spool *s = arg;
+	journal_ahead_end(s->journal, s->ahead);
+	s->ahead = NULL;
+}
+
+/* Not behind a job, which may take long. */
+static void go_ahead(struct spool *s)
+{
+	if (s->ahead || s->job)
+		return;
+	s->ahead = journal_ahead_begin(s->journal);
+	if (s->ahead)
+		pool_submit(s->keeper, ahead_run, ahead_done, s);
+}
+
 /* The end of a turn: append what waits, and have it flushed. */
 static void pump(void *arg)
 {
@@ -319,8 +344,10 @@ static void pump(void *arg)
 	if (s->flush || s->resting)
 		return;
 	s->flush = journal_flush_begin(s->journal);
-	if (s->flush)
-		pool_submit(s->pool, flush_run, flush_done, s);
+	if (!s->flush)
+		return;
+	pool_submit(s->pool, flush_run, flush_done, s);
+	go_ahead(s);
 }
 
 /* ---- reading ---- */

@@ -21,6 +21,7 @@ struct spool {
 	struct timer *again; /* armed: the journal cannot be written, wait */
 	bool resting;        /* a flush failed, and the next waits for that timer: each try costs a segment */
 	struct journal_flush *flush;
+	struct journal_ahead *ahead;
 	bool failing;        /* the last append failed: it was said */
 	uint64_t written;    /* octets since the last checkpoint */
 	uint64_t taken;      /* messages and results since the last compaction */

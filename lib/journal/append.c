@@ -234,11 +234,17 @@ static int append_here(struct journal *j, struct journal_frame *frames, size_t n
 	return r;
 }
 
+/* A thread writes zeros there. */
+static bool meets_zeros(const struct journal *j, uint64_t total)
+{
+	return j->ahead.busy && j->ahead.first == j->head->head.first && segment_offset(j->head, j->end) + total > j->ahead.from;
+}
+
 static bool must_roll(const struct journal *j, uint64_t total)
 {
 	const struct segment *h = j->head;
 
-	return h == NULL || j->torn || j->cut_back || j->end - h->head.first >= h->head.size || total > h->head.limit - j->end;
+	return h == NULL || j->torn || j->cut_back || j->end - h->head.first >= h->head.size || total > h->head.limit - j->end || meets_zeros(j, total);
 }
 
 static int append_locked(struct journal *j, struct journal_frame *frames, size_t n, uint64_t total)

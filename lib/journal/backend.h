@@ -4,7 +4,8 @@
  * mark; and a way to learn that the set of objects changed. Nothing above this interface knows of a file system. `file` keeps objects as files of
  * one directory; a replicated object store fits too (guarded append, compare-and-swap of the mark, notify).
  *
- * All calls give 0 or an ERR_ code. Only `flush` and `flush_names` are called from other threads than the journal's.
+ * All calls give 0 or an ERR_ code. Only those that a flush or an ahead makes (`flush`, `flush_names`, `reserve`, `create`, `zero`) are called from
+ * other threads than the journal's.
  */
 #ifndef POSTRIDER_JOURNAL_BACKEND_H
 #define POSTRIDER_JOURNAL_BACKEND_H
@@ -65,6 +66,11 @@ struct backend_ops {
 	int (*size)(struct object *o, uint64_t *octets, uint64_t *allocated);
 	/* Makes room up to an offset, where that makes later flushes cheaper. Never alters octets. Best effort. */
 	void (*reserve)(struct object *o, uint64_t upto);
+	/*
+	 * Makes written zeros of [from, to), where no append reaches meanwhile. ERR_UNSUPPORTED where that would not make later flushes cheaper. Not
+	 * durable before a flush.
+	 */
+	int (*zero)(struct object *o, uint64_t from, uint64_t to);
 	/* No more is appended: room behind this offset may go. Best effort. */
 	void (*seal)(struct object *o, uint64_t size);
 	int (*flush)(struct object *o);

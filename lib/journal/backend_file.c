@@ -418,6 +418,35 @@ static void file_reserve(struct object *o, uint64_t upto)
 	(void)seam_after(owner_of(o), &c, fallocate(f->fd, 0, st.st_size, (off_t)upto - st.st_size));
 }
 
+/* Elsewhere what is written over goes to a new place all the same, or nothing goes to a disk at all. */
+static bool overwrites_in_place(int fd)
+{
+	struct statfs s;
+
+	return fstatfs(fd, &s) == 0 && (s.f_type == EXT4_SUPER_MAGIC || s.f_type == XFS_SUPER_MAGIC);
+}
+
+static int file_zero(struct object *o, uint64_t from, uint64_t to)
+{
+	static const uint8_t page[4096];
+	struct iovec iov[128];
+
+	if (owner_of(o)->seam == NULL && !overwrites_in_place(object_of(o)->fd))
+		return ERR_UNSUPPORTED;
+	while (from < to) {
+		size_t done;
+		int n = 0, r;
+
+		for (uint64_t at = from; at < to && n < 128; at += iov[n++].iov_len)
+			iov[n] = (struct iovec){ (void *)(uintptr_t)page, to - at < sizeof(page) ? (size_t)(to - at) : sizeof(page) };
+		r = write_all(o, from, iov, n, &done);
+		if (r != ERR_OK)
+			return r;
+		from += done;
+	}
+	return ERR_OK;
+}
+
 static void file_seal(struct object *o, uint64_t size)
 {
 	struct file_object *f = object_of(o);
@@ -553,6 +582,7 @@ static const struct backend_ops file_ops = {
 	.read = file_read,
 	.size = file_object_size,
 	.reserve = file_reserve,
+	.zero = file_zero,
 	.seal = file_seal,
 	.flush = file_flush_object,
 	.flush_names = file_flush_names,

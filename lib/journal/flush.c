@@ -57,6 +57,12 @@ static int flush_gather(struct journal *j, struct journal_flush *f)
 	return ERR_OK;
 }
 
+/* Zeros stand ahead of the end, and more will be written. */
+static bool is_ready(const struct journal *j)
+{
+	return j->ahead.first == j->head->head.first && j->ahead.ready != UINT64_MAX && j->ahead.ready > segment_offset(j->head, j->end);
+}
+
 /* Work that later appends and flushes are spared: room in the head, and the segment behind it. */
 static void flush_ahead(struct journal *j, struct journal_flush *f)
 {
@@ -65,7 +71,7 @@ static void flush_ahead(struct journal *j, struct journal_flush *f)
 	if (j->head == NULL || j->torn || j->cut_back)
 		return;
 	used = j->end - j->head->head.first;
-	if (j->o.role == JOURNAL_OWNER && used < j->head->head.size) {
+	if (j->o.role == JOURNAL_OWNER && used < j->head->head.size && !is_ready(j)) {
 		uint64_t left = j->head->head.size - used;
 
 		f->reserve = object_ref(j->head->object);
@@ -187,6 +193,7 @@ static int flush_good(struct journal *j, const struct journal_flush *f)
 		/* To an owner the published mark only spares reading; another shared writer would cut at it. */
 		if (r != ERR_OK && j->o.role != JOURNAL_OWNER)
 			return r;
+		j->flush_octets = (7 * j->flush_octets + (f->to - j->durable)) / 8;
 		j->durable = f->to;
 	}
 	for (size_t i = 0; i < j->n; i++) {

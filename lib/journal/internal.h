@@ -56,6 +56,14 @@ struct stage {
 	size_t iovs;
 };
 
+/* ahead.c: what is written zeros in the head. */
+struct ahead {
+	uint64_t first; /* of the segment that this is about */
+	uint64_t ready; /* octets of its object up to here have been written; UINT64_MAX: it cannot be done */
+	bool busy;      /* a thread writes from `from` on */
+	uint64_t from;
+};
+
 struct journal {
 	struct backend *backend;
 	struct journal_options o;
@@ -77,6 +85,8 @@ struct journal {
 	size_t listed;                     /* files that the last load found, whether they count or not */
 	uint64_t clock;                    /* for segment.used */
 	uint64_t compact_at;
+	uint64_t flush_octets; /* of a flush, as they were lately */
+	struct ahead ahead;
 	struct window window;
 	struct stage stage;
 	void (*on_damage)(void *arg, uint64_t from, uint64_t to);

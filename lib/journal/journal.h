@@ -37,6 +37,7 @@ struct journal_options {
 	enum journal_role role;
 	uint64_t segment_size; /* a segment that has passed this is sealed and the next one begun; 0: 16 MiB */
 	uint32_t frame_max;    /* the largest payload, at most 1 GiB; 0: 64 MiB */
+	uint32_t ahead;        /* octets of a step of journal_ahead_begin; 0: none */
 	mode_t mode;           /* of new files; 0: 0600 */
 	bool create;           /* make the stream when the directory holds none; its own entry is the caller's to flush */
 	bool unflushed;        /* with create: what is made is the caller's to flush, before anybody can find the directory */
@@ -91,6 +92,16 @@ void journal_flush_ran(struct journal_flush *f, int result);
 MUST_CHECK int journal_flush_end(struct journal *j, struct journal_flush *f, uint64_t *lost_from, uint64_t *lost_to);
 /* All three at once, blocking: for tools and tests. */
 MUST_CHECK int journal_flush(struct journal *j);
+/*
+ * Makes later flushes cheaper, beside appends and flushes, in three steps as they are: zeros are written some way ahead of the end, so that a
+ * small flush finds its place written before and has no metadata to take along. For owners, with `ahead` in the options; begun again and again,
+ * after each flush was begun. NULL when nothing is to be done: enough is ready, flushes are big, or the store gains nothing by it.
+ */
+struct journal_ahead;
+struct journal_ahead *journal_ahead_begin(struct journal *j);
+void journal_ahead_run(struct journal_ahead *a);
+/* Frees a. j may be closed (NULL) meanwhile. */
+void journal_ahead_end(struct journal *j, struct journal_ahead *a);
 /* For a reader or shared writer that must be sure of what it shows: flushes the segments that hold [from, to) by its own descriptors. */
 MUST_CHECK int journal_flush_range(struct journal *j, uint64_t from, uint64_t to);
 /*

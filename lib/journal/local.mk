@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 noinst_LIBRARIES += libjournal.a
 libjournal_a_SOURCES = \
+	lib/journal/ahead.c \
 	lib/journal/append.c \
 	lib/journal/backend.h \
 	lib/journal/backend_file.c \

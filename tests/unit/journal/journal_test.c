@@ -388,6 +388,68 @@ static int count_flush(void *arg, struct seam_call *c)
 	return 0;
 }
 
+/* What is appended while zeros are on their way never meets them: the stream rolls first. */
+static void zeros_ahead_harm_nothing(void **state)
+{
+	struct home *h = *state;
+	struct journal_seam seam = { 0 }; /* it is there, so that every file system will do */
+	struct journal_options o = { .role = JOURNAL_OWNER, .create = true, .segment_size = 1u << 20, .ahead = 16384, .seam = &seam };
+	struct journal_ahead *a;
+	struct journal *j;
+
+	assert_int_equal(journal_open(h->fd, &o, &j), ERR_OK);
+	add_text(j, 7, "a small one");
+	assert_int_equal(journal_flush(j), ERR_OK);
+	a = journal_ahead_begin(j);
+	assert_non_null(a);
+	assert_null(journal_ahead_begin(j)); /* one at a time */
+	for (unsigned i = 0; i < 600; i++)
+		add_text(j, 7, "meanwhile");
+	journal_ahead_run(a);
+	journal_ahead_end(j, a);
+	assert_int_equal(count_frames(j, 0), 601);
+	assert_true(journal_end(j) > 1u << 20);
+	assert_int_equal(journal_flush(j), ERR_OK);
+	journal_close(j);
+	j = home_open(h, JOURNAL_READER, 0);
+	assert_int_equal(count_frames(j, 0), 601);
+	journal_close(j);
+}
+
+/* With small flushes the end never comes to octets that were not written before. */
+static void zeros_stay_ahead(void **state)
+{
+	struct home *h = *state;
+	struct journal_seam seam = { 0 };
+	struct journal_options o = { .role = JOURNAL_OWNER, .create = true, .segment_size = 1u << 20, .ahead = 16384, .seam = &seam };
+	struct journal_ahead *a;
+	struct journal *j;
+	unsigned begun = 0;
+
+	assert_int_equal(journal_open(h->fd, &o, &j), ERR_OK);
+	for (unsigned i = 0; i < 2000; i++) {
+		add_text(j, 7, "a small one");
+		assert_int_equal(journal_flush(j), ERR_OK);
+		a = journal_ahead_begin(j);
+		if (a == NULL)
+			continue;
+		begun++;
+		journal_ahead_run(a);
+		journal_ahead_end(j, a);
+		assert_null(journal_ahead_begin(j)); /* enough is ready */
+	}
+	assert_in_range(begun, journal_end(j) / 16384, journal_end(j) / 16384 + 2);
+	assert_int_equal(count_frames(j, 0), 2000);
+	/* Big ones are not worth it. */
+	for (unsigned i = 0; i < 40; i++) {
+		for (unsigned k = 0; k < 400; k++)
+			add_text(j, 7, "one of many");
+		assert_int_equal(journal_flush(j), ERR_OK);
+	}
+	assert_null(journal_ahead_begin(j));
+	journal_close(j);
+}
+
 static void a_stream_is_made_for_a_later_flush(void **state)
 {
 	struct home *h = *state;
@@ -503,6 +565,8 @@ int main(void)
 		home_test(compaction_keeps_positions),
 		home_test(drop_frees_the_lowest),
 		home_test(its_tail_leads_to_its_start),
+		home_test(zeros_ahead_harm_nothing),
+		home_test(zeros_stay_ahead),
 		home_test(a_stream_is_made_for_a_later_flush),
 		home_test(an_opening_tidies_only_what_is_untidy),
 	};
