@@ -18,6 +18,7 @@
 #include "base/num.h"
 #include "journal/frame.h"
 #include "journal/seam.h"
+#include "tests/unit/faults.h"
 #include "tests/unit/journal/help.h"
 
 #define FRAMES 90
@@ -172,7 +173,7 @@ static void flip_all(struct home *h, const char *name, size_t step)
 	free(f);
 }
 
-static size_t flip_step(void) { return getenv("POSTRIDER_CHECK_FAULTS") != NULL ? 1 : 5; }
+static size_t flip_step(void) { return faults_wanted() ? 1 : 5; }
 
 static void a_flipped_octet_costs_one_record(void **state)
 {

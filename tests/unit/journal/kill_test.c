@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "journal/seam.h"
+#include "tests/unit/faults.h"
 #include "tests/unit/journal/help.h"
 
 #define IDS (1u << 20)
@@ -252,7 +253,7 @@ static void killed_at_every_step(void **state, enum journal_role role)
 	struct board *b = board_new();
 	struct worker *w = mem_new(sizeof(*w)), *mine = mem_new(sizeof(*mine));
 	struct journal_options look = { .role = JOURNAL_READER };
-	unsigned long stride = getenv("POSTRIDER_CHECK_FAULTS") != NULL ? 1 : 3;
+	unsigned long stride = faults_wanted() ? 1 : 3;
 	struct journal *r;
 	int status = 0;
 
@@ -348,7 +349,8 @@ static void many_writers_killed_at_random(void **state)
 	struct board *b = board_new();
 	struct worker *w = mem_new(sizeof(*w));
 	struct rnd rng = { (uint64_t)time(NULL) };
-	unsigned rounds = getenv("POSTRIDER_CHECK_FAULTS") != NULL ? 1500 : 80;
+	unsigned rounds = faults_wanted() ? 1500 : 80;
+	struct progress told = { .what = "writers killed at random", .total = rounds };
 	pid_t pids[WORKERS], reader;
 	struct journal *j = home_open(h, JOURNAL_SHARED_WRITER, 4096);
 
@@ -365,6 +367,7 @@ static void many_writers_killed_at_random(void **state)
 		*w = (struct worker){ .home = h, .board = b, .rng = { rnd_next(&rng) }, .fail_permille = 5 };
 		pids[i] = spawn(work, w, JOURNAL_SHARED_WRITER);
 		(void)nanosleep(&t, NULL);
+		progress_tell(&told, k + 1);
 	}
 	for (int i = 0; i < WORKERS; i++)
 		if (pids[i] != 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-JOURNAL_HELP = tests/unit/journal/help.c tests/unit/journal/help.h tests/unit/base/random.h
+JOURNAL_HELP = tests/unit/journal/help.c tests/unit/journal/help.h tests/unit/base/random.h tests/unit/faults.h
 JOURNAL_DISK = tests/unit/journal/disk.c tests/unit/journal/disk.h
 
 check_PROGRAMS += tests/unit/journal/journal_test tests/unit/journal/power_test

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "tests/unit/faults.h"
 #include "tests/unit/journal/disk.h"
 #include "tests/unit/journal/help.h"
 
@@ -434,13 +435,15 @@ static unsigned long live(uint64_t seed, unsigned steps, unsigned fail_percent, 
 
 static void lives(unsigned fail_percent)
 {
-	const char *full = getenv("POSTRIDER_CHECK_FAULTS"), *seed = getenv("POSTRIDER_SEED");
-	unsigned long points = 0, zeroed = 0, want = full != NULL ? 20000 : 800;
-	uint64_t s = seed != NULL ? strtoull(seed, NULL, 10) : full != NULL ? (uint64_t)random() : 1;
+	const char *seed = getenv("POSTRIDER_SEED");
+	unsigned long points = 0, zeroed = 0, want = faults_wanted() ? 20000 : 800;
+	uint64_t s = seed != NULL ? strtoull(seed, NULL, 10) : faults_wanted() ? (uint64_t)random() : 1;
+	struct progress told = { .what = "power cuts", .total = want };
 
 	for (; points < want; s++) {
 		print_message("seed %llu\n", (unsigned long long)s);
 		points += live(s, 150, fail_percent, 35, &zeroed);
+		progress_tell(&told, points);
 	}
 	print_message("%lu power cuts, zeros written ahead %lu times\n", points, zeroed);
 	assert_true(zeroed > 0);
