@@ -111,7 +111,7 @@ static int repair(struct store *s, int dirfd, const struct tool_report *report, 
 	struct repair *p = report->arg;
 	char aside[40];
 	(void)dirfd;
-	(void)snprintf(aside, sizeof(aside), "journal-%lld", (long long)time(NULL));
+	(void)snprintf(aside, sizeof(aside), "%lld", (long long)time(NULL));
 	return tool_repair(s, p->dry, aside, report, r, &p->what);
 }
 

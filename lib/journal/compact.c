@@ -341,6 +341,7 @@ struct aside {
 	struct backend *to;
 	journal_damaged_fn *damaged;
 	void *arg;
+	bool share;
 	uint64_t n;
 };
 
@@ -351,7 +352,7 @@ static int set_aside(struct journal *j, const struct segment *s, struct aside *a
 
 	if (!s->damaged && !a->damaged(a->arg, s->head.first, s->head.limit))
 		return ERR_OK;
-	r = object_take(j->backend, &s->name, a->to, true);
+	r = object_take(j->backend, &s->name, a->to, a->share);
 	if (r == ERR_OK)
 		r = a->to->ops->open(a->to, &s->name, true, &o);
 	if (r == ERR_OK) {
@@ -366,7 +367,7 @@ static int set_aside(struct journal *j, const struct segment *s, struct aside *a
 
 int journal_drop_aside(struct journal *j, uint64_t position, int aside, journal_damaged_fn *damaged, void *arg, uint64_t *n)
 {
-	struct aside a = { .damaged = damaged, .arg = arg };
+	struct aside a = { .damaged = damaged, .arg = arg, .share = true };
 	int r = backend_file_open(aside, true, false, j->o.mode, NULL, &a.to);
 
 	if (r != ERR_OK)
@@ -379,6 +380,23 @@ int journal_drop_aside(struct journal *j, uint64_t position, int aside, journal_
 		if (r == ERR_OK)
 			r = journal_drop(j, position);
 		j->backend->ops->unlock(j->backend, BACKEND_LOCK_COMPACT);
+	}
+	backend_unref(a.to);
+	*n = a.n;
+	return r;
+}
+
+int journal_copy_aside(struct journal *j, int aside, journal_damaged_fn *damaged, void *arg, uint64_t *n)
+{
+	struct aside a = { .damaged = damaged, .arg = arg };
+	int r = backend_file_open(aside, true, false, j->o.mode, NULL, &a.to);
+
+	if (r != ERR_OK)
+		return r;
+	for (size_t i = 0; r == ERR_OK && i < j->n; i++) {
+		r = set_aside(j, j->segments[i], &a);
+		if (r == ERR_NOT_FOUND) /* dropped meanwhile */
+			r = ERR_OK;
 	}
 	backend_unref(a.to);
 	*n = a.n;

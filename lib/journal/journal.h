@@ -156,6 +156,8 @@ MUST_CHECK int journal_drop(struct journal *j, uint64_t position);
  */
 typedef bool journal_damaged_fn(void *arg, uint64_t from, uint64_t to);
 MUST_CHECK int journal_drop_aside(struct journal *j, uint64_t position, int aside, journal_damaged_fn *damaged, void *arg, uint64_t *n);
+/* Only copies them, and drops nothing: for a stream that others have open. */
+MUST_CHECK int journal_copy_aside(struct journal *j, int aside, journal_damaged_fn *damaged, void *arg, uint64_t *n);
 /* For a shared writer: no other may open the stream from now until this one is closed. ERR_BUSY: another has it open. */
 MUST_CHECK int journal_alone(struct journal *j);
 /* Seals the head and begins a new segment. */

@@ -42,7 +42,7 @@ struct repair {
 	struct repair_result *what;
 	struct salvage salvage;
 	struct ranges journal, incoming;
-	bool dry;
+	bool dry, incoming_news; /* incoming has damage that no repair has dealt with */
 	const char *aside;
 };
 
@@ -85,8 +85,10 @@ static void incoming_damaged(void *arg, uint64_t from, uint64_t to)
 {
 	struct repair *p = arg;
 	ranges_add(&p->incoming, from, to);
-	if (!repair_knows(p->s, from, to))
-		tell_range(p, "incoming", from, to);
+	if (repair_knows(p->s, from, to))
+		return;
+	p->incoming_news = true;
+	tell_range(p, "incoming", from, to);
 }
 
 static int read_record(void *arg, const struct journal_record *r)
@@ -387,24 +389,44 @@ static void make_index(struct store *s)
 	store_hint_write(s);
 }
 
-/* The files below position go; those that are damaged are kept in damaged/ASIDE. */
-static int set_files_aside(struct repair *p, uint64_t position)
+/* The directory damaged/STREAM-ASIDE. */
+static int open_aside(struct repair *p, const char *stream, int *fd)
 {
 	char name[64];
-	int fd, err = file_mkdir(p->s->home, REPAIR_DIR, 0700);
-	snprintf(name, sizeof name, REPAIR_DIR "/%s", p->aside);
+	int err = file_mkdir(p->s->home, REPAIR_DIR, 0700);
+	snprintf(name, sizeof name, REPAIR_DIR "/%s-%s", stream, p->aside);
 	if (err == ERR_OK)
 		err = file_mkdir(p->s->home, name, 0700);
-	if (err == ERR_OK)
-		err = file_open_dir(p->s->home, name, &fd);
+	return err == ERR_OK ? file_open_dir(p->s->home, name, fd) : err;
+}
+
+/* The files below position go; those that are damaged are kept. */
+static int set_files_aside(struct repair *p, uint64_t position)
+{
+	uint64_t n = 0;
+	int fd, err = open_aside(p, "journal", &fd);
 	if (err != ERR_OK)
 		return err;
-	err = journal_drop_aside(p->s->journal, position, fd, ranges_meet, &p->journal, &p->what->aside);
+	err = journal_drop_aside(p->s->journal, position, fd, ranges_meet, &p->journal, &n);
+	p->what->aside += n;
 	fd_close(&fd);
 	return err;
 }
 
-/* What is damaged of incoming stays there, delivery has it open; a check is told that it was dealt with. */
+/* What is damaged of incoming stays there until it is dropped, delivery has it open; who wants to look at it finds it here afterwards. */
+static int copy_incoming_aside(struct repair *p)
+{
+	uint64_t n = 0;
+	int fd, err = open_aside(p, "incoming", &fd);
+	if (err != ERR_OK)
+		return err;
+	err = journal_copy_aside(p->s->incoming, fd, ranges_meet, &p->incoming, &n);
+	p->what->aside += n;
+	fd_close(&fd);
+	return err;
+}
+
+/* A check is told that it was dealt with. */
 static int write_known(struct repair *p)
 {
 	struct buf b;
@@ -467,7 +489,9 @@ static int write_all(struct repair *p)
 	if (err != ERR_OK)
 		return err;
 	make_index(s);
-	if (p->incoming.n)
+	if (p->incoming_news)
+		err = copy_incoming_aside(p);
+	if (err == ERR_OK && p->incoming.n)
 		err = write_known(p);
 	return err == ERR_OK && p->journal.n ? set_files_aside(p, position) : err;
 }
@@ -476,6 +500,7 @@ static int repair_once(struct repair *p)
 {
 	*p->r = (struct tool_result){ 0 };
 	*p->what = (struct repair_result){ 0 };
+	p->incoming_news = false;
 	salvage_init(&p->salvage);
 	int err = journal_refresh(p->s->journal);
 	if (err == ERR_OK)

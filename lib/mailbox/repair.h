@@ -23,9 +23,9 @@ struct repair_result {
 };
 
 /*
- * dry: only says what would be done. aside: the name, below damaged/ of the home, of the directory that takes the journal's damaged files. r: the messages
- * that the account has afterwards, and how much was bad. ERR_BUSY: records may be lost, and processes of this account run that knew them, or they
- * write all the time; nothing was changed. Everything is durable afterwards; close the store.
+ * dry: only says what would be done. aside: what tells the directories of this repair, damaged/journal-ASIDE and damaged/incoming-ASIDE of the home, from
+ * those of others; they take the damaged files. r: the messages that the account has afterwards, and how much was bad. ERR_BUSY: records may be lost, and
+ * processes of this account run that knew them, or they write all the time; nothing was changed. Everything is durable afterwards; close the store.
  */
 MUST_CHECK int tool_repair(struct store *s, bool dry, const char *aside, const struct tool_report *report, struct tool_result *r,
 	struct repair_result *what);

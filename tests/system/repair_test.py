@@ -134,6 +134,13 @@ def test_octets_flipped_in_a_message(s):
     before, after, told, home = damaged(s, 2, harm)
     same(told["gone"], 2)
     same(told["records_lost"], False)
+    same(told["aside"], 2)
+    for stream, octets in (("journal", b"?ubject: number 5\r"), ("incoming", b"?elivered 2")):
+        path, = glob.glob(home + "/damaged/%s-*/*[!k]" % stream) # not its lock
+        with open(path, "rb") as f:
+            assert octets in f.read(), "the damaged file of " + stream
+    same(repair(s, 2)["aside"], 0)
+    same(len(glob.glob(home + "/damaged/*-*")), 2, "directories: what was dealt with is not copied again")
     same({t for t in texts(before) - texts(after) if t == text(5) or b"delivered 2" in t}, texts(before) - texts(after))
     same(len(texts(before) - texts(after)), 2)
     for box in ("INBOX", "work"):

@@ -202,7 +202,7 @@ static void repair(struct account *a, struct repair_result *what)
 	unsigned bad = 0;
 	struct tool_report report = { .bad = count_bad, .arg = &bad };
 	struct store *s = account_open(a);
-	assert_int_equal(tool_repair(s, false, "journal-1", &report, &r, what), ERR_OK);
+	assert_int_equal(tool_repair(s, false, "1", &report, &r, what), ERR_OK);
 	assert_int_equal(bad, r.bad);
 }
 
@@ -360,7 +360,7 @@ static void test_beside_a_session(void **state)
 	uint64_t at = frames[0].position, segment = segment_of(a, at);
 	overwrite(a, segment, (off_t)(SEGMENT_DATA + (at - segment) + FRAME_HEAD), 1);
 	struct store *other = account_other(a);
-	assert_int_equal(tool_repair(other, false, "journal-1", NULL, &r, &what), ERR_OK);
+	assert_int_equal(tool_repair(other, false, "1", NULL, &r, &what), ERR_OK);
 	store_close(other);
 	assert_false(what.records_lost);
 	assert_int_equal(what.gone + what.recovered + what.adopted + what.renewed, 0);
@@ -383,11 +383,11 @@ static void test_not_beside_who_knows_better(void **state)
 	uint64_t at = frames[nframes - 3].position, segment = segment_of(a, at), end = journal_end(a->store->journal);
 	overwrite(a, segment, (off_t)(SEGMENT_DATA + (at - segment) + FRAME_HEAD), 1);
 	struct store *other = account_other(a);
-	assert_int_equal(tool_repair(other, false, "journal-1", NULL, &r, &what), ERR_BUSY);
+	assert_int_equal(tool_repair(other, false, "1", NULL, &r, &what), ERR_BUSY);
 	store_close(other);
 	account_close(a);
 	other = account_other(a);
-	assert_int_equal(tool_repair(other, true, "journal-1", NULL, &r, &what), ERR_OK);
+	assert_int_equal(tool_repair(other, true, "1", NULL, &r, &what), ERR_OK);
 	assert_true(what.records_lost);
 	store_close(other);
 	account_open(a);
