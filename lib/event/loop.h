@@ -62,6 +62,11 @@ struct pool;
 struct pool *pool_new(struct loop *l, int threads);
 void pool_submit(struct pool *p, void (*run)(void *arg), void (*done)(void *arg), void *arg);
 size_t pool_pending(const struct pool *p);
+/*
+ * Calls fn(arg, i) once for each i below n, several at a time: in the loop's thread, which waits for all of them, and in those of the pool's that have
+ * nothing else to do. For many short waits that are no use one after the other.
+ */
+void pool_share(struct pool *p, void (*fn)(void *arg, size_t i), void *arg, size_t n);
 void pool_free(struct pool *p);
 
 #endif

@@ -23,10 +23,19 @@ struct jobs {
 	struct job *first, **end;
 };
 
+/* What pool_share is about, on its stack. */
+struct share {
+	void (*fn)(void *arg, size_t i);
+	void *arg;
+	size_t next, n;
+	unsigned helpers; /* threads of the pool that are in fn */
+};
+
 struct pool {
-	pthread_mutex_t mutex; /* guards waiting, finished and quit */
-	pthread_cond_t work;
+	pthread_mutex_t mutex; /* guards waiting, finished, share and quit */
+	pthread_cond_t work, helped;
 	struct jobs waiting, finished;
+	struct share *share; /* NULL: nothing is left of it to begin */
 	bool quit;
 	/* What follows is the loop's thread's alone. */
 	struct io *io;
@@ -80,22 +89,48 @@ static void finish(struct pool *p, struct job *j)
 		INVARIANT(write(p->wake, &(uint64_t){ 1 }, sizeof(uint64_t)) == sizeof(uint64_t));
 }
 
+/* Does one of them after the other while there are any. The mutex is held, but for the calls. */
+static void work_share(struct pool *p, struct share *s)
+{
+	while (s->next < s->n) {
+		size_t i = s->next++;
+
+		if (s->next == s->n)
+			p->share = NULL;
+		unlock(p);
+		s->fn(s->arg, i);
+		lock(p);
+	}
+}
+
+static void help(struct pool *p, struct share *s)
+{
+	s->helpers++;
+	work_share(p, s);
+	if (--s->helpers == 0)
+		pthread_cond_signal(&p->helped);
+}
+
+static void work_job(struct pool *p, struct job *j)
+{
+	unlock(p);
+	j->run(j->arg);
+	finish(p, j);
+	lock(p);
+}
+
 static void *worker(void *arg)
 {
 	struct pool *p = arg;
-	struct job *j;
 
 	lock(p);
-	for (;;) {
-		while (!p->quit && !p->waiting.first)
+	while (!p->quit) {
+		if (p->waiting.first)
+			work_job(p, jobs_take(&p->waiting));
+		else if (p->share)
+			help(p, p->share);
+		else
 			pthread_cond_wait(&p->work, &p->mutex);
-		if (p->quit)
-			break;
-		j = jobs_take(&p->waiting);
-		unlock(p);
-		j->run(j->arg);
-		finish(p, j);
-		lock(p);
 	}
 	unlock(p);
 	return NULL;
@@ -153,7 +188,7 @@ struct pool *pool_new(struct loop *l, int threads)
 {
 	INVARIANT(threads > 0);
 	struct pool *p = mem_new(sizeof *p + (size_t)threads * sizeof p->threads[0]);
-	INVARIANT(pthread_mutex_init(&p->mutex, NULL) == 0 && pthread_cond_init(&p->work, NULL) == 0);
+	INVARIANT(pthread_mutex_init(&p->mutex, NULL) == 0 && pthread_cond_init(&p->work, NULL) == 0 && pthread_cond_init(&p->helped, NULL) == 0);
 	jobs_init(&p->waiting);
 	jobs_init(&p->finished);
 	p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -175,6 +210,23 @@ void pool_submit(struct pool *p, void (*run)(void *arg), void (*done)(void *arg)
 	jobs_add(&p->waiting, j);
 	unlock(p);
 	pthread_cond_signal(&p->work);
+}
+
+void pool_share(struct pool *p, void (*fn)(void *arg, size_t i), void *arg, size_t n)
+{
+	struct share s = { .fn = fn, .arg = arg, .n = n };
+
+	if (n == 0)
+		return;
+	lock(p);
+	INVARIANT(!p->share);
+	p->share = &s;
+	if (n > 1)
+		pthread_cond_broadcast(&p->work);
+	work_share(p, &s);
+	while (s.helpers > 0)
+		pthread_cond_wait(&p->helped, &p->mutex);
+	unlock(p);
 }
 
 size_t pool_pending(const struct pool *p)
@@ -205,6 +257,7 @@ void pool_free(struct pool *p)
 	io_free(p->io);
 	fd_close(&p->wake);
 	pthread_cond_destroy(&p->work);
+	pthread_cond_destroy(&p->helped);
 	pthread_mutex_destroy(&p->mutex);
 	p->freed = true;
 	if (!p->delivering)

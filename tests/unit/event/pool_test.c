@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -140,10 +141,75 @@ static void frees_in_done(void **state)
 	assert_int_equal(f.dones, 1);
 }
 
+enum { SHARES = 3000 };
+
+struct shared {
+	atomic_int calls[SHARES];
+};
+
+static void call_one(void *arg, size_t i)
+{
+	struct shared *s = arg;
+
+	atomic_fetch_add(&s->calls[i], 1);
+}
+
+/* Each once, and all are over when it returns: with threads that are idle, and with none. */
+static void shares(void **state)
+{
+	static struct shared s;
+	struct pool *p = pool_new(*state, 3);
+	int n = 0;
+
+	for (int round = 1; round <= 20; round++) {
+		pool_share(p, call_one, &s, SHARES);
+		for (int i = 0; i < SHARES; i++)
+			assert_int_equal(atomic_load(&s.calls[i]), round);
+	}
+	pool_share(p, call_one, &s, 0);
+	pool_share(p, call_one, &s, 1);
+	assert_int_equal(atomic_load(&s.calls[0]), 21);
+	assert_int_equal(atomic_load(&s.calls[1]), 20);
+	pool_free(p);
+	p = pool_new(*state, 1);
+	pool_submit(p, nap, never, &n);
+	pool_share(p, call_one, &s, 10);
+	assert_int_equal(atomic_load(&s.calls[9]), 21);
+	pool_free(p);
+	assert_in_range(n, 0, 1); /* nobody calls done */
+}
+
+struct pair {
+	atomic_int begun;
+	atomic_bool met[2];
+};
+
+/* Waits until the other one has begun, at most a minute. */
+static void meet(void *arg, size_t i)
+{
+	struct pair *p = arg;
+
+	atomic_fetch_add(&p->begun, 1);
+	for (int waits = 0; waits < 60000 && atomic_load(&p->begun) < 2; waits++)
+		usleep(1000);
+	atomic_store(&p->met[i], atomic_load(&p->begun) == 2);
+}
+
+static void shares_at_the_same_time(void **state)
+{
+	struct pool *p = pool_new(*state, 1);
+	struct pair pair = { 0 };
+
+	pool_share(p, meet, &pair, 2);
+	assert_true(atomic_load(&pair.met[0]) && atomic_load(&pair.met[1]));
+	pool_free(p);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { TEST(works), TEST(frees_while_working), TEST(frees_in_done) };
+	const struct CMUnitTest tests[] = { TEST(works), TEST(frees_while_working), TEST(frees_in_done), TEST(shares),
+		TEST(shares_at_the_same_time) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
