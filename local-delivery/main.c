@@ -16,7 +16,7 @@
 #include "sys/clock.h"
 #include "sys/file.h"
 
-enum { ROOM = 512, STREAMS_MAX = 2000, FILES_OF_STREAM = 6 };
+enum { ROOM = 512, STREAMS_MAX = 2000, FILES_OF_STREAM = 6, THREADS = 4 };
 
 struct local {
 	struct daemon *d;
@@ -292,6 +292,16 @@ static struct job *new_job(struct local *l, const struct ipc_offer *o)
 	return j;
 }
 
+/* Opening is small work and many waits, for the disk where the homes were not used for long. */
+static void open_all(const struct job *j)
+{
+	uint32_t *uids = mem_array(j->n + 1, sizeof *uids);
+	for (uint32_t i = 0; i < j->n; i++)
+		uids[i] = j->parts[i].uid;
+	streams_open(j->l->streams, uids, j->n);
+	free(uids);
+}
+
 static void on_offer(void *arg, struct ipc_channel *from, const void *m, int *fds, size_t nfds)
 {
 	struct local *l = local_of(arg);
@@ -303,6 +313,8 @@ static void on_offer(void *arg, struct ipc_channel *from, const void *m, int *fd
 		fd_close(&fds[i]);
 	/* One more holds the job until all its parts are begun. */
 	j->left++;
+	if (j->n > 1 && !bad)
+		open_all(j);
 	for (uint32_t i = 0; i < j->n; i++) {
 		struct part *p = &j->parts[i];
 		if (bad)
@@ -342,7 +354,7 @@ static int start(struct daemon *d)
 	list_init(&l->jobs);
 	l->homes = map64_new();
 	l->turn = (struct later){ .fn = pull, .arg = l };
-	l->pool = pool_new(d->loop, 1);
+	l->pool = pool_new(d->loop, THREADS);
 	struct stream_options o = { .mail = daemon_dir(d, "mail"), .check_owner = !daemon_single_user(d), .max = streams_max(), .frame_max = 1u << 30 };
 	l->streams = streams_new(d->loop, l->pool, &o);
 	streams_on_news(l->streams, news, l);

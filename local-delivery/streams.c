@@ -55,14 +55,19 @@ struct streams *streams_new(struct loop *l, struct pool *pool, const struct stre
 	return s;
 }
 
+static void stream_free(struct stream *st)
+{
+	journal_close(st->journal);
+	seen_free(st->seen);
+	free(st);
+}
+
 static void close_stream(struct streams *s, struct stream *st)
 {
 	list_remove(&st->node);
 	list_remove(&st->dirty);
 	(void)map64_del(s->map, st->uid);
-	journal_close(st->journal);
-	seen_free(st->seen);
-	free(st);
+	stream_free(st);
 }
 
 void streams_free(struct streams *s)
@@ -170,6 +175,7 @@ static void damaged(void *arg, uint64_t from, uint64_t to)
 	log_error("incoming_damaged", LU("uid", st->uid), LU("from", from), LU("to", to));
 }
 
+/* In any thread. */
 static int open_journal(const struct streams *s, struct stream *st)
 {
 	struct journal_options o = { .role = JOURNAL_OWNER, .segment_size = INCOMING_SEGMENT, .frame_max = s->o.frame_max, .mode = 0640, .create = true,
@@ -179,12 +185,16 @@ static int open_journal(const struct streams *s, struct stream *st)
 		return err;
 	err = journal_open(fd, &o, &st->journal);
 	fd_close(&fd);
-	if (err != ERR_OK)
-		return err == ERR_NOT_FOUND ? ERR_IO : err;
+	return err == ERR_NOT_FOUND ? ERR_IO : err;
+}
+
+/* With a journal that is open. */
+static int begin_stream(struct streams *s, struct stream *st)
+{
 	journal_on_damage(st->journal, damaged, st);
-	err = rebuild(st);
-	if (err != ERR_OK)
-		journal_close(st->journal);
+	int err = rebuild(st);
+	if (err == ERR_OK)
+		(void)map64_set(s->map, st->uid, st);
 	return err;
 }
 
@@ -193,42 +203,98 @@ static bool is_busy(const struct stream *st)
 	return !list_empty(&st->dirty);
 }
 
-static void make_room(struct streams *s)
+/* Closes the least recently used that wait for nothing, until there is room for n more. */
+static void make_room(struct streams *s, size_t n)
 {
-	if (map64_count(s->map) < s->o.max)
-		return;
 	LIST_EACH (it, tmp, &s->all) {
 		struct stream *st = LIST_OF(it, struct stream, node);
-		if (is_busy(st))
-			continue;
-		close_stream(s, st);
-		return;
+		if (map64_count(s->map) + n <= s->o.max)
+			return;
+		if (!is_busy(st))
+			close_stream(s, st);
 	}
+}
+
+static struct stream *stream_new(uint32_t uid)
+{
+	struct stream *st = mem_new(sizeof *st);
+	st->uid = uid;
+	list_init(&st->node);
+	list_init(&st->dirty);
+	list_init(&st->waiting);
+	list_init(&st->flushing);
+	return st;
+}
+
+static void touch(struct streams *s, struct stream *st)
+{
+	list_remove(&st->node);
+	list_append(&s->all, &st->node);
 }
 
 static int get_stream(struct streams *s, uint32_t uid, struct stream **out)
 {
 	struct stream *st = map64_get(s->map, uid);
 	if (!st) {
-		make_room(s);
-		st = mem_new(sizeof *st);
-		st->uid = uid;
-		list_init(&st->node);
-		list_init(&st->dirty);
-		list_init(&st->waiting);
-		list_init(&st->flushing);
+		make_room(s, 1);
+		st = stream_new(uid);
 		int err = open_journal(s, st);
+		if (err == ERR_OK)
+			err = begin_stream(s, st);
 		if (err != ERR_OK) {
-			seen_free(st->seen);
-			free(st);
+			stream_free(st);
 			return err;
 		}
-		(void)map64_set(s->map, uid, st);
 	}
-	list_remove(&st->node);
-	list_append(&s->all, &st->node);
+	touch(s, st);
 	*out = st;
 	return ERR_OK;
+}
+
+struct opening {
+	const struct streams *s;
+	struct stream **list;
+};
+
+/* What fails here is tried again, and its error told, when something is appended. */
+static void open_one(void *arg, size_t i)
+{
+	struct opening *o = arg;
+	(void)open_journal(o->s, o->list[i]);
+}
+
+/* Those that are needed and not open yet; the others are used now, so that they are not the ones that make room. */
+static size_t find_closed(struct streams *s, const uint32_t *uids, size_t n, struct stream **list)
+{
+	struct map64 *listed = map64_new();
+	size_t closed = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct stream *st = map64_get(s->map, uids[i]);
+		if (st)
+			touch(s, st);
+		else if (closed < s->o.max / 2 && map64_get(listed, uids[i]) == NULL) {
+			list[closed] = stream_new(uids[i]);
+			(void)map64_set(listed, uids[i], list[closed++]);
+		}
+	}
+	map64_free(listed);
+	return closed;
+}
+
+void streams_open(struct streams *s, const uint32_t *uids, size_t n)
+{
+	struct stream **list = mem_array(n + 1, sizeof *list);
+	struct opening o = { s, list };
+	size_t closed = find_closed(s, uids, n, list);
+	make_room(s, closed);
+	pool_share(s->pool, open_one, &o, closed);
+	for (size_t i = 0; i < closed; i++) {
+		if (list[i]->journal && begin_stream(s, list[i]) == ERR_OK)
+			touch(s, list[i]);
+		else
+			stream_free(list[i]);
+	}
+	free(list);
 }
 
 /* ---- appending ---- */

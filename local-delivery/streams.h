@@ -35,6 +35,11 @@ struct stream_wait {
 };
 
 /*
+ * Opens those of the accounts' streams that are not open, several at once: a hint that much will be appended now. Waits for it, as an append to one that is not
+ * open does; what cannot be opened is told by that.
+ */
+void streams_open(struct streams *s, const uint32_t *uids, size_t n);
+/*
  * Appends one delivery: head is mailbox/incoming.h's (its back is set here), then the parts of the message, at most two views. On ERR_OK w->fn
  * is called later, and *again says that it stood there already. ERR_NOT_FOUND: the account has no home. Other errors: nothing
  * was appended.

@@ -166,6 +166,16 @@ void pool_submit(struct pool *p, void (*run)(void *arg), void (*done)(void *arg)
 	p->pending++;
 }
 
+/* In any order: which of the threads is first is chance. */
+void pool_share(struct pool *p, void (*fn)(void *arg, size_t i), void *arg, size_t n)
+{
+	size_t first = n > 1 ? (size_t)(random_u64() % n) : 0;
+
+	(void)p;
+	for (size_t i = 0; i < n; i++)
+		fn(arg, (first + i) % n);
+}
+
 size_t pool_pending(const struct pool *p) { return p->pending; }
 
 static struct job *take_job(struct list *l)

@@ -325,6 +325,53 @@ static int incoming_dir(struct fixture *f, uint32_t user)
 	return fd;
 }
 
+/* How many of the users' streams are somebody's. */
+static unsigned owned(struct fixture *f)
+{
+	struct journal_options o = { .role = JOURNAL_OWNER, .frame_max = 1 << 24 };
+	unsigned n = 0;
+	for (uint32_t u = 0; u < USERS; u++) {
+		struct journal *j;
+		int fd = incoming_dir(f, u), err = journal_open(fd, &o, &j);
+		n += err == ERR_BUSY;
+		if (err == ERR_OK)
+			journal_close(j);
+		close(fd);
+	}
+	return n;
+}
+
+/* The hint changes what is open, never what is delivered: named twice, without a home, more than may be open, open already or waiting for its flush. */
+static void opens_many_at_once(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t uids[2 * USERS + 1];
+	bool again;
+	for (uint32_t i = 0; i < 2 * USERS; i++)
+		uids[i] = FIRST + i % USERS;
+	uids[2 * USERS] = FIRST + USERS + 5;
+	for (int round = 0; round < 5; round++) {
+		assert_int_equal(owned(f), 0);
+		if (round == 3)
+			assert_int_equal(deliver(f, 3, 1, 10, 3, 10, &again), ERR_OK);
+		streams_open(f->streams, uids, 2 * USERS + 1);
+		assert_int_equal(owned(f), round == 2 ? USERS / 4 : USERS);
+		streams_open(f->streams, uids, round == 1 ? 0 : 2 * USERS + 1);
+		for (uint32_t u = 0; u < USERS; u++) {
+			assert_int_equal(deliver(f, u, 1, 10, u, 10, &again), ERR_OK);
+			assert_int_equal(again, round > 0);
+		}
+		assert_int_equal(deliver(f, USERS + 5, 1, 10, 0, 10, &again), ERR_NOT_FOUND);
+		finish(f);
+		restart(f, round == 1 ? USERS / 2 : 100);
+	}
+	streams_free(f->streams);
+	f->streams = NULL;
+	for (uint32_t u = 0; u < USERS; u++)
+		assert_int_equal(count(f, u), 1);
+	begin(f, 100);
+}
+
 /* Its own mail waits, and that of the next account arrives all the same. */
 static void hurts_itself_only(struct fixture *f, uint32_t user, int want)
 {
@@ -441,6 +488,7 @@ int main(void)
 		T(says_done_when_it_is_durable),
 		T(another_stream_is_flushed_after_the_batch_that_it_missed),
 		T(an_account_without_a_home_is_told_apart),
+		T(opens_many_at_once),
 		T(finds_what_it_delivered_before),
 		T(forgets_below_the_floor_and_nothing_else),
 		T(an_older_message_that_is_tried_again_is_remembered),
