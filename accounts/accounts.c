@@ -98,6 +98,7 @@ static int start(struct daemon *d)
 	a->d = d;
 	d->user = a;
 	list_init(&a->listings);
+	list_init(&a->holds);
 	accounts_jobs_init(a);
 	a->pool = pool_new(d->loop, HASHERS);
 	a->idle = timer_new(d->loop, on_idle, a);
@@ -112,6 +113,12 @@ static void accepted(struct daemon *d, const char *listener, int fd, const struc
 	(void)listener;
 	(void)peer;
 	daemon_control_client(d, fd);
+}
+
+static void on_up(void *d, struct ipc_channel *c)
+{
+	if (ipc_channel_peer(c) == ROLE_HOST)
+		accounts_holds_tell(((struct daemon *)d)->user);
 }
 
 static void on_down(void *d, struct ipc_channel *c) { accounts_client_gone(((struct daemon *)d)->user, c); }
@@ -137,6 +144,7 @@ int main(int argc, char **argv)
 		.stop = stop,
 		.accepted = accepted,
 		.handlers = accounts_handlers,
+		.on_up = on_up,
 		.on_down = on_down,
 	};
 

@@ -23,6 +23,7 @@ struct accounts {
 	uint64_t merged_size; /* of the delta after the last merge, or after one that failed */
 	uint32_t homes_next, homes_end; /* uids whose homes host is still to be asked for */
 	unsigned homes_asked; /* unanswered */
+	struct list holds;    /* of homes, each of one client (holds.c) */
 };
 
 /* The handlers of accounts/jobs.c and accounts/lists.c, for the daemon's table. */
@@ -40,5 +41,11 @@ void accounts_changed(struct accounts *a);
 /* homes.c. The account with this uid is durable: its home may be made now, when host can, so that its first delivery does not wait for that. */
 void accounts_home_want(struct accounts *a, uint32_t uid);
 ipc_handler_fn accounts_on_home_made;
+
+/* holds.c. Homes that are held for postrider(1), each until its client goes. */
+ipc_handler_fn accounts_on_hold;
+void accounts_holds_gone(struct accounts *a, struct ipc_channel *c);
+/* host came (again): it learns what is held. */
+void accounts_holds_tell(struct accounts *a);
 
 #endif

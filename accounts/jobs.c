@@ -354,6 +354,7 @@ const struct ipc_handler accounts_handlers[] = {
 	{ IPC_DOMAIN_LIST, accounts_on_domain_list },
 	{ IPC_ACCOUNT_SET, on_account_set },
 	{ IPC_ACCOUNT_LIST, accounts_on_account_list },
+	{ IPC_ACCOUNT_HOLD, accounts_on_hold },
 	{ IPC_ALIAS_SET, on_alias_set },
 	{ IPC_ALIAS_LIST, accounts_on_alias_list },
 	{ IPC_HOME_MADE, accounts_on_home_made },
@@ -377,4 +378,5 @@ void accounts_client_gone(struct accounts *a, struct ipc_channel *c)
 			j->from = NULL;
 	}
 	accounts_listings_gone(a, c);
+	accounts_holds_gone(a, c);
 }

@@ -110,6 +110,8 @@ static int begin(struct host *h, struct home *m)
 	int shard = -1, home = -1;
 	if (m->uid < h->uid_first || m->uid > h->uid_last)
 		return ERR_DENIED;
+	if (map64_get(h->held, m->uid) != NULL)
+		return ERR_BUSY;
 	home_names(m->uid, shard_name, name);
 	int err = open_shard(h, shard_name, true, &shard);
 	if (err == ERR_OK && fstatat(shard, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
@@ -176,17 +178,18 @@ void homes_make(struct host *h, struct home *homes, size_t n)
 	}
 }
 
-static int open_existing(struct host *h, uint32_t uid, int *fd)
+static int open_existing(struct host *h, uint32_t uid, int *fd, uint64_t *inode)
 {
 	char shard_name[8], name[NAME_SIZE];
-	struct stat st;
+	struct stat st = { 0 };
 	int shard = -1;
 	home_names(uid, shard_name, name);
 	int err = open_shard(h, shard_name, false, &shard);
 	if (err != ERR_OK)
 		return err;
 	*fd = openat(shard, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	err = *fd < 0 ? err_of_errno(errno) : ERR_OK;
+	err = *fd < 0 || fstat(shard, &st) != 0 ? err_of_errno(errno) : ERR_OK;
+	*inode = st.st_ino;
 	fd_close(&shard);
 	if (err == ERR_OK && fstat(*fd, &st) != 0)
 		err = err_of_errno(errno);
@@ -197,12 +200,14 @@ static int open_existing(struct host *h, uint32_t uid, int *fd)
 	return err;
 }
 
-int home_open(struct host *h, uint32_t uid, int *fd)
+int home_open(struct host *h, uint32_t uid, int *fd, uint64_t *shard)
 {
 	*fd = -1;
 	if (uid < h->uid_first || uid > h->uid_last)
 		return ERR_DENIED;
-	int err = open_existing(h, uid, fd);
+	if (map64_get(h->held, uid) != NULL)
+		return ERR_BUSY;
+	int err = open_existing(h, uid, fd, shard);
 	if (err == ERR_OK && h->unsynced) {
 		err = sync_mail(h);
 		h->unsynced = err != ERR_OK;
@@ -214,5 +219,5 @@ int home_open(struct host *h, uint32_t uid, int *fd)
 	struct home m = { .uid = uid };
 	homes_make(h, &m, 1);
 	err = m.err;
-	return err == ERR_OK ? open_existing(h, uid, fd) : err;
+	return err == ERR_OK ? open_existing(h, uid, fd, shard) : err;
 }

@@ -98,6 +98,7 @@ static int init(struct daemon *d)
 	h->uid_first = (uint32_t)conf_num(d->conf, PARAM_UID_FIRST);
 	h->uid_last = h->uid_first + (uint32_t)conf_num(d->conf, PARAM_UID_COUNT) - 1;
 	h->nonces = map64_new();
+	h->held = map64_new();
 	list_init(&h->wanted);
 	h->make = (struct later){ .fn = make_wanted, .arg = h };
 	upkeep_init(h);
@@ -113,14 +114,35 @@ static int start(struct daemon *d)
 	return ERR_OK;
 }
 
+static void on_up(void *arg, struct ipc_channel *c)
+{
+	if (ipc_channel_peer(c) == ROLE_LOCAL_DELIVERY)
+		holds_tell(((struct daemon *)arg)->user, c);
+}
+
+static void on_down(void *arg, struct ipc_channel *c)
+{
+	if (ipc_channel_peer(c) == ROLE_ACCOUNTS)
+		holds_drop(((struct daemon *)arg)->user);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct ipc_handler handlers[] = {
 		{ IPC_HOME_MAKE, on_home_make },
+		{ IPC_HOME_HOLD, host_home_hold },
 		{ IPC_NEWS, host_news },
 		{ IPC_SESSION_START, host_session_start },
 		{ IPC_NONE, NULL },
 	};
-	static const struct daemon_hooks hooks = { .role = ROLE_HOST, .prepare = prepare, .init = init, .start = start, .handlers = handlers };
+	static const struct daemon_hooks hooks = {
+		.role = ROLE_HOST,
+		.prepare = prepare,
+		.init = init,
+		.start = start,
+		.handlers = handlers,
+		.on_up = on_up,
+		.on_down = on_down,
+	};
 	return daemon_main(argc, argv, &hooks);
 }

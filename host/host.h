@@ -38,6 +38,7 @@ struct host {
 	uint64_t nonces_cleaned;
 	struct list wanted;        /* homes asked for in this turn: struct home_request */
 	struct later make;
+	struct map64 *held;        /* uids whose homes are about to be exchanged → this host */
 	struct list neglected;     /* accounts to look after, the longest-waiting first (upkeep.c) */
 	struct map64 *noted;       /* uid → one of these */
 	struct timer *upkeep;
@@ -52,22 +53,34 @@ struct home {
 };
 /* Makes those that are not there; when it returns they are on stable storage. */
 void homes_make(struct host *h, struct home *homes, size_t n);
-/* An O_PATH descriptor of the home, made when there is none; ERR_DENIED when it is not the account's. */
-MUST_CHECK int home_open(struct host *h, uint32_t uid, int *fd);
+/*
+ * An O_PATH descriptor of the home, made when there is none, and the inode of the directory that it stands in; ERR_DENIED when it is not the
+ * account's, ERR_BUSY when it is held.
+ */
+MUST_CHECK int home_open(struct host *h, uint32_t uid, int *fd, uint64_t *shard);
 
 /* images.c */
 MUST_CHECK int images_open(struct host *h);
 /* Waits until they are ready. */
 MUST_CHECK int images_start(struct host *h);
 void images_watch(struct host *h);
-/* fds: the home, and the new process' end of its channel. */
-MUST_CHECK int image_fork(struct image *i, uint32_t uid, const int fds[2]);
+/* shard: where the home stood when it was opened. fds: the home, and the new process' end of its channel. */
+MUST_CHECK int image_fork(struct image *i, uint32_t uid, uint64_t shard, const int fds[2]);
 
 /* sessions.c: handlers; arg is the struct daemon. */
 void host_session_start(void *daemon, struct ipc_channel *from, const void *m, int *fds, size_t nfds);
 void host_news(void *daemon, struct ipc_channel *from, const void *m, int *fds, size_t nfds);
 /* Has the account's mail looked after: starts its imapd without a session, unless it runs and does so by itself. */
 void session_keep(struct host *h, uint32_t uid);
+/* Ends the account's processes, whose clients are told. */
+void sessions_end(struct host *h, uint32_t uid);
+
+/* holds.c: homes that are about to be exchanged. Handler; arg is the struct daemon. */
+void host_home_hold(void *daemon, struct ipc_channel *from, const void *m, int *fds, size_t nfds);
+/* A local-delivery came: it learns which homes are held. */
+void holds_tell(struct host *h, struct ipc_channel *delivery);
+/* accounts, which has them held, is gone. */
+void holds_drop(struct host *h);
 
 /* upkeep.c */
 void upkeep_init(struct host *h);

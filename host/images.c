@@ -131,8 +131,8 @@ void images_watch(struct host *h)
 	}
 }
 
-int image_fork(struct image *i, uint32_t uid, const int fds[2])
+int image_fork(struct image *i, uint32_t uid, uint64_t shard, const int fds[2])
 {
-	struct ipc_session_fork m = { .uid = uid, .gid = uid };
+	struct ipc_session_fork m = { .uid = uid, .gid = uid, .shard = shard };
 	return link_send(i->link, ROLE_HOST, &i->greeted, IPC_SESSION_FORK, &m, fds, 2);
 }

@@ -63,14 +63,18 @@ static struct account_process *start_process(struct host *h, unsigned image, uin
 		{ IPC_NONE, NULL },
 	};
 	int home, pair[2];
-	int err = home_open(h, uid, &home);
+	uint64_t shard;
+	int err = home_open(h, uid, &home, &shard);
 	if (err == ERR_OK && (err = sock_pair(SOCK_STREAM, pair)) != ERR_OK)
 		fd_close(&home);
 	if (err != ERR_OK) {
-		log_error("home_not_opened", LU("uid", uid), LERR("error", err));
+		if (err == ERR_BUSY)
+			log_info("home_held", LU("uid", uid));
+		else
+			log_error("home_not_opened", LU("uid", uid), LERR("error", err));
 		return NULL;
 	}
-	err = image_fork(&h->images[image], uid, (int[2]){ home, pair[1] });
+	err = image_fork(&h->images[image], uid, shard, (int[2]){ home, pair[1] });
 	fd_close(&home);
 	fd_close(&pair[1]);
 	if (err != ERR_OK) {
@@ -189,6 +193,15 @@ void host_news(void *arg, struct ipc_channel *from, const void *msg, int *fds, s
 		upkeep_want(h, m->uid);
 	else
 		tell_news(p);
+}
+
+void sessions_end(struct host *h, uint32_t uid)
+{
+	for (size_t i = 0; i < IMAGES; i++) {
+		struct account_process *p = map64_get(h->running[i], uid);
+		if (p != NULL)
+			ipc_channel_drop(p->channel);
+	}
 }
 
 void session_keep(struct host *h, uint32_t uid)

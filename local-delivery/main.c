@@ -16,6 +16,8 @@
 #include "sys/clock.h"
 #include "sys/file.h"
 
+/* What waits for a home that is worked on, of the room that others' mail needs as well; more of it is put off. */
+enum { PARKED_MAX = 256, PARKED_OCTETS = 16 << 20, PARKED_MS = 250, PARKED_TRIES = 40 };
 enum { ROOM = 512, STREAMS_MAX = 2000, FILES_OF_STREAM = 6, THREADS = 4 };
 
 struct local {
@@ -24,6 +26,10 @@ struct local {
 	struct streams *streams;
 	struct list jobs;
 	struct map64 *homes; /* questions to host, by request id */
+	struct list parked;  /* parts whose account's home is held, or its stream locked by another */
+	uint32_t nparked;
+	uint64_t parked_octets;
+	struct timer *parking; /* for the latter: nobody tells when that is over */
 	uint64_t last_id;
 	uint32_t freed;      /* offers settled and not yet asked for again */
 	struct later turn;
@@ -32,13 +38,14 @@ struct local {
 /* One recipient of a job. */
 struct part {
 	struct stream_wait wait; /* the first member: a wait is its part */
-	struct list home;        /* waits for its home with others of the same account */
+	struct list home;        /* waits for its home with others */
 	struct job *job;
 	uint32_t index, uid;
 	uint8_t outcome;
 	const char *status, *text;
 	struct view address, original;
 	bool asked;
+	uint8_t tries; /* that met another's lock */
 };
 
 struct job {
@@ -128,6 +135,8 @@ static void settle_err(struct part *p, int err)
 	log_warn("not_delivered", LV("queue_id", p->job->queue_id), LU("uid", p->uid), LERR("error", err));
 	if (err == ERR_FULL)
 		settle(p, IPC_LATER, "4.3.1", "no space is left on the mail store");
+	else if (err == ERR_BUSY)
+		settle(p, IPC_LATER, "4.2.0", "the account's mail is being worked on");
 	else
 		settle(p, IPC_LATER, "4.3.0", err_text(err));
 }
@@ -163,6 +172,28 @@ static void put_trace(struct buf *b, const struct job *j, const struct part *p)
 	}
 }
 
+static uint64_t octets_of(const struct job *j)
+{
+	return j->headers.n + (j->map ? 0 : j->content.n);
+}
+
+/* Until its home is released, or another lets go of its stream: a moment. */
+static bool park(struct part *p)
+{
+	struct local *l = p->job->l;
+	bool held = streams_held(l->streams, p->uid);
+	uint64_t octets = octets_of(p->job);
+	if (l->nparked >= PARKED_MAX || l->parked_octets + octets > PARKED_OCTETS || (!held && ++p->tries > PARKED_TRIES))
+		return false;
+	l->nparked++;
+	l->parked_octets += octets;
+	p->job->parked = true;
+	list_append(&l->parked, &p->home);
+	if (!held && !timer_armed(l->parking))
+		timer_set(l->parking, PARKED_MS);
+	return true;
+}
+
 /* ERR_NOT_FOUND: there is no home; otherwise the part is settled, or will be. */
 static int append(struct part *p)
 {
@@ -179,7 +210,7 @@ static int append(struct part *p)
 	buf_fini(&trace);
 	if (err == ERR_OK && again)
 		log_info("delivered_before", LV("queue_id", j->queue_id), LU("uid", p->uid));
-	if (err != ERR_OK && err != ERR_NOT_FOUND)
+	if (err != ERR_OK && err != ERR_NOT_FOUND && !(err == ERR_BUSY && park(p)))
 		settle_err(p, err);
 	return err;
 }
@@ -255,6 +286,60 @@ static void on_home_made(void *arg, struct ipc_channel *from, const void *m, int
 			settle(p, IPC_LATER, "4.2.0", "the account's home cannot be made now");
 	}
 	free(q);
+}
+
+/* A stream that cannot be had is tried once for all that wait for it: an account can make trying slow. */
+static void append_again(struct local *l, struct list *parts)
+{
+	struct map64 *busy = map64_new();
+	LIST_EACH (it, tmp, parts) {
+		struct part *p = LIST_OF(it, struct part, home);
+		uint32_t uid = p->uid, parked = l->nparked;
+		list_remove(it);
+		if (p->job->dead)
+			settle(p, IPC_LATER, "", "");
+		else if (map64_get(busy, uid) && park(p))
+			continue;
+		else if (append(p) == ERR_NOT_FOUND)
+			wait_for_home(p);
+		else if (l->nparked > parked)
+			(void)map64_set(busy, uid, l);
+	}
+	map64_free(busy);
+}
+
+/* Those that wait for this account's home, or (0) for any that is not held. */
+static void unpark(struct local *l, uint32_t uid)
+{
+	struct list mine;
+	list_init(&mine);
+	LIST_EACH (it, tmp, &l->parked) {
+		const struct part *p = LIST_OF(it, struct part, home);
+		if (uid ? p->uid != uid : streams_held(l->streams, p->uid))
+			continue;
+		list_remove(it);
+		list_append(&mine, it);
+		l->nparked--;
+		l->parked_octets -= octets_of(p->job);
+	}
+	append_again(l, &mine);
+}
+
+static void on_parking(void *arg)
+{
+	unpark(arg, 0);
+}
+
+static void on_home_hold(void *arg, struct ipc_channel *from, const void *m, int *fds, size_t nfds)
+{
+	struct local *l = local_of(arg);
+	const struct ipc_home_hold *h = m;
+	(void)from;
+	(void)fds;
+	(void)nfds;
+	streams_hold(l->streams, h->uid, h->on != 0);
+	if (!h->on)
+		unpark(l, h->uid);
 }
 
 /* ---- offers ---- */
@@ -353,6 +438,8 @@ static int start(struct daemon *d)
 	l->d = d;
 	list_init(&l->jobs);
 	l->homes = map64_new();
+	list_init(&l->parked);
+	l->parking = timer_new(d->loop, on_parking, l);
 	l->turn = (struct later){ .fn = pull, .arg = l };
 	l->pool = pool_new(d->loop, THREADS);
 	struct stream_options o = { .mail = daemon_dir(d, "mail"), .check_owner = !daemon_single_user(d), .max = streams_max(), .frame_max = 1u << 30 };
@@ -377,6 +464,11 @@ static void on_up(void *arg, struct ipc_channel *c)
 static void on_down(void *arg, struct ipc_channel *c)
 {
 	struct local *l = local_of(arg);
+	/* The next host will say again what is held. */
+	if (ipc_channel_peer(c) == ROLE_HOST) {
+		streams_release(l->streams);
+		unpark(l, 0);
+	}
 	if (ipc_channel_peer(c) != ROLE_QMGR)
 		return;
 	l->freed = 0;
@@ -387,6 +479,7 @@ static void on_down(void *arg, struct ipc_channel *c)
 static const struct ipc_handler handlers[] = {
 	{ IPC_OFFER, on_offer },
 	{ IPC_HOME_MADE, on_home_made },
+	{ IPC_HOME_HOLD, on_home_hold },
 	{ 0, NULL },
 };
 

@@ -34,6 +34,7 @@ struct streams {
 	struct pool *pool;
 	struct stream_options o;
 	struct map64 *map;
+	struct map64 *held; /* uids → this */
 	struct list all, dirty, batch;
 	struct later turn;
 	bool running; /* a batch is being flushed */
@@ -48,11 +49,23 @@ static void turn(void *arg);
 struct streams *streams_new(struct loop *l, struct pool *pool, const struct stream_options *o)
 {
 	struct streams *s = mem_new(sizeof *s);
-	*s = (struct streams){ .loop = l, .pool = pool, .o = *o, .map = map64_new(), .turn = { .fn = turn, .arg = s } };
+	*s = (struct streams){ .loop = l, .pool = pool, .o = *o, .map = map64_new(), .held = map64_new(),
+		.turn = { .fn = turn, .arg = s } };
 	list_init(&s->all);
 	list_init(&s->dirty);
 	list_init(&s->batch);
 	return s;
+}
+
+bool streams_held(const struct streams *s, uint32_t uid)
+{
+	return map64_get(s->held, uid) != NULL;
+}
+
+void streams_release(struct streams *s)
+{
+	map64_free(s->held);
+	s->held = map64_new();
 }
 
 static void stream_free(struct stream *st)
@@ -78,6 +91,7 @@ void streams_free(struct streams *s)
 	LIST_EACH (it, tmp, &s->all)
 		close_stream(s, LIST_OF(it, struct stream, node));
 	map64_free(s->map);
+	map64_free(s->held);
 	free(s);
 }
 
@@ -153,13 +167,20 @@ static int check_owner(int fd, uint32_t uid)
 	return st.st_uid == geteuid() && st.st_gid == uid ? ERR_OK : ERR_DENIED;
 }
 
-static int open_dir(const struct streams *s, uint32_t uid, int *fd)
+#define PATH_MAX_HERE (INCOMING_HOME_MAX + 16)
+
+static void incoming_path(uint32_t uid, char path[PATH_MAX_HERE])
 {
-	char path[INCOMING_HOME_MAX + 16];
 	incoming_home(uid, path);
 	size_t n = view_of(path).n;
 	for (const char *p = "/incoming"; (path[n++] = *p++) != '\0';)
 		;
+}
+
+static int open_dir(const struct streams *s, uint32_t uid, int *fd)
+{
+	char path[PATH_MAX_HERE];
+	incoming_path(uid, path);
 	int err = file_open_dir(s->o.mail, path, fd);
 	if (err == ERR_OK && s->o.check_owner) {
 		err = check_owner(*fd, uid);
@@ -175,6 +196,20 @@ static void damaged(void *arg, uint64_t from, uint64_t to)
 	log_error("incoming_damaged", LU("uid", st->uid), LU("from", from), LU("to", to));
 }
 
+/*
+ * What was opened may have been exchanged for another before it was locked; while it is locked it is not. What is appended to the one that is no more
+ * is lost.
+ */
+static int check_place(const struct streams *s, uint32_t uid, int fd)
+{
+	char path[PATH_MAX_HERE];
+	struct stat there, here;
+	incoming_path(uid, path);
+	if (fstatat(s->o.mail, path, &there, AT_SYMLINK_NOFOLLOW) != 0 || fstatat(fd, ".", &here, 0) != 0)
+		return ERR_BUSY;
+	return there.st_dev == here.st_dev && there.st_ino == here.st_ino ? ERR_OK : ERR_BUSY;
+}
+
 /* In any thread. */
 static int open_journal(const struct streams *s, struct stream *st)
 {
@@ -184,6 +219,13 @@ static int open_journal(const struct streams *s, struct stream *st)
 	if (err != ERR_OK)
 		return err;
 	err = journal_open(fd, &o, &st->journal);
+	if (err == ERR_OK) {
+		err = check_place(s, st->uid, fd);
+		if (err != ERR_OK) {
+			journal_close(st->journal);
+			st->journal = NULL;
+		}
+	}
 	fd_close(&fd);
 	return err == ERR_NOT_FOUND ? ERR_IO : err;
 }
@@ -272,7 +314,7 @@ static size_t find_closed(struct streams *s, const uint32_t *uids, size_t n, str
 		struct stream *st = map64_get(s->map, uids[i]);
 		if (st)
 			touch(s, st);
-		else if (closed < s->o.max / 2 && map64_get(listed, uids[i]) == NULL) {
+		else if (closed < s->o.max / 2 && !streams_held(s, uids[i]) && map64_get(listed, uids[i]) == NULL) {
 			list[closed] = stream_new(uids[i]);
 			(void)map64_set(listed, uids[i], list[closed++]);
 		}
@@ -329,7 +371,7 @@ static int append(struct stream *st, const struct incoming *in, const struct vie
 int streams_append(struct streams *s, uint32_t uid, const struct incoming *in, const struct view parts[3], struct stream_wait *w, bool *again)
 {
 	struct stream *st;
-	int err = get_stream(s, uid, &st);
+	int err = streams_held(s, uid) ? ERR_BUSY : get_stream(s, uid, &st);
 	if (err != ERR_OK)
 		return err;
 	*again = seen_has(st->seen, &in->id, &w->position);
@@ -416,6 +458,20 @@ static void end_stream(struct streams *s, struct stream *st)
 	st->news = !list_empty(&st->waiting);
 	if (st->news)
 		set_dirty(s, st);
+	else if (streams_held(s, st->uid))
+		close_stream(s, st);
+}
+
+void streams_hold(struct streams *s, uint32_t uid, bool on)
+{
+	struct stream *st = map64_get(s->map, uid);
+	if (!on) {
+		(void)map64_del(s->held, uid);
+		return;
+	}
+	(void)map64_set(s->held, uid, s);
+	if (st && !is_busy(st))
+		close_stream(s, st);
 }
 
 static void ran(void *arg)

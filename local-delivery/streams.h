@@ -41,13 +41,18 @@ struct stream_wait {
 void streams_open(struct streams *s, const uint32_t *uids, size_t n);
 /*
  * Appends one delivery: head is mailbox/incoming.h's (its back is set here), then the parts of the message, at most two views. On ERR_OK w->fn
- * is called later, and *again says that it stood there already. ERR_NOT_FOUND: the account has no home. Other errors: nothing
- * was appended.
+ * is called later, and *again says that it stood there already. ERR_NOT_FOUND: the account has no home. ERR_BUSY: its home is held, or another has
+ * the stream open. Other errors: nothing was appended.
  */
 MUST_CHECK int streams_append(struct streams *s, uint32_t uid, const struct incoming *in, const struct view parts[3], struct stream_wait *w,
 	bool *again);
 /* Called once for each account that something new became durable for. */
 void streams_on_news(struct streams *s, void (*fn)(void *arg, uint32_t uid), void *arg);
+/* The account's home is about to be exchanged (on): its stream is closed as soon as nothing waits for its flush, and not opened. */
+void streams_hold(struct streams *s, uint32_t uid, bool on);
+bool streams_held(const struct streams *s, uint32_t uid);
+/* No home is held any more. */
+void streams_release(struct streams *s);
 /* Nothing waits for a flush. */
 bool streams_idle(const struct streams *s);
 

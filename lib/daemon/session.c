@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "daemon/session.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,26 @@ static int become_account(const struct process_row *row, const struct ipc_sessio
 	return err == ERR_OK ? confine_process(row, &home, 1, NULL) : err;
 }
 
+/*
+ * What was exchanged for another since host opened it is nobody's home any more. Asked when the program has its account's lock, without which none is
+ * exchanged: it stays as it is from then on.
+ */
+static bool in_place(int homefd, uint64_t shard)
+{
+	struct stat st;
+	return fstatat(homefd, "..", &st, 0) == 0 && st.st_ino == shard;
+}
+
+static int start_in(const struct session_hooks *h, struct daemon *d, int homefd, const struct ipc_session_fork *m)
+{
+	int copy = fcntl(homefd, F_DUPFD_CLOEXEC, 0);
+	int err = copy < 0 ? ERR_LIMIT : h->start(d, homefd, m->uid);
+	if (err == ERR_OK && !in_place(copy, m->shard))
+		err = ERR_LOST;
+	fd_close(&copy);
+	return err;
+}
+
 static int run_fork(const struct session_hooks *h, struct daemon *image, const struct ipc_session_fork *m, const int *fds)
 {
 	struct fork_hooks hooks = { .daemon = { .role = h->role, .handlers = h->handlers, .on_down = host_down }, .session = h };
@@ -71,7 +92,7 @@ static int run_fork(const struct session_hooks *h, struct daemon *image, const s
 	d->confined = true;
 	struct ipc_channel *host = daemon_add_channel(d, ROLE_HOST, 0);
 	loop_signal(d->loop, SIGTERM, on_signal, d);
-	err = h->start(d, fds[0], m->uid);
+	err = start_in(h, d, fds[0], m);
 	if (err == ERR_OK) {
 		ipc_channel_connect(host, fds[1]);
 		loop_run(d->loop);

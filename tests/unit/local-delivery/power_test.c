@@ -160,7 +160,7 @@ static void world_open(struct world *w, const char *path, unsigned who, struct m
 	fd_close(&root);
 	w->places[0] = (struct daemon_place){ "spool", w->spool };
 	w->places[1] = (struct daemon_place){ "mail", w->mail };
-	w->host = (struct host){ .mail = w->mail, .uid_first = UID_FIRST, .uid_last = UID_FIRST + USERS };
+	w->host = (struct host){ .mail = w->mail, .uid_first = UID_FIRST, .uid_last = UID_FIRST + USERS, .held = map64_new() };
 	memset(&w->key, 7, sizeof(w->key));
 }
 
@@ -170,6 +170,7 @@ static void world_close(struct world *w)
 	stage_kill(w->delivery);
 	stage_actor_free(w->receiver);
 	stage_actor_free(w->maker);
+	map64_free(w->host.held);
 	fd_close(&w->spool);
 	fd_close(&w->mail);
 }
@@ -367,7 +368,8 @@ static bool make_homes(struct world *w)
 
 static int open_store(struct world *w, unsigned user, struct loop *l, struct store **out)
 {
-	int home, err = home_open(&w->host, UID_FIRST + user, &home);
+	uint64_t shard;
+	int home, err = home_open(&w->host, UID_FIRST + user, &home, &shard);
 
 	if (err != ERR_OK)
 		return err;

@@ -313,6 +313,74 @@ static void undoes_what_was_lost(void **state)
 	seen_free(s);
 }
 
+/* As another program would, and at once: 0, or why it cannot. */
+static int own(struct fixture *f, uint32_t user)
+{
+	struct journal_options o = { .role = JOURNAL_OWNER, .frame_max = 1 << 24 };
+	struct journal *j;
+	char home[INCOMING_HOME_MAX], path[64];
+	int fd, err;
+	incoming_home(FIRST + user, home);
+	(void)snprintf(path, sizeof path, "%s/incoming", home);
+	assert_int_equal(file_open_dir(f->dir, path, &fd), ERR_OK);
+	err = journal_open(fd, &o, &j);
+	close(fd);
+	if (err == ERR_OK)
+		journal_close(j);
+	return err;
+}
+
+static void a_held_home_is_let_go_and_its_mail_waits(void **state)
+{
+	struct fixture *f = *state;
+	bool again;
+	assert_int_equal(deliver(f, 4, 1, 10, 0, 10, &again), ERR_OK);
+	streams_hold(f->streams, FIRST + 4, true);
+	assert_true(streams_held(f->streams, FIRST + 4));
+	/* What was appended is still flushed and told. */
+	assert_int_equal(own(f, 4), ERR_BUSY);
+	assert_int_equal(deliver(f, 4, 1, 11, 0, 10, &again), ERR_BUSY);
+	assert_int_equal(deliver(f, 5, 1, 11, 0, 10, &again), ERR_OK);
+	finish(f);
+	assert_int_equal(f->done, 2);
+	assert_int_equal(own(f, 4), ERR_OK);
+	assert_int_equal(own(f, 5), ERR_BUSY);
+	/* One that nothing waits for is let go at once. */
+	streams_hold(f->streams, FIRST + 5, true);
+	assert_int_equal(own(f, 5), ERR_OK);
+	streams_hold(f->streams, FIRST + 4, false);
+	assert_int_equal(deliver(f, 4, 1, 10, 0, 10, &again), ERR_OK);
+	assert_true(again);
+	streams_release(f->streams);
+	assert_int_equal(deliver(f, 5, 1, 12, 0, 10, &again), ERR_OK);
+	finish(f);
+}
+
+/* Nothing is remembered of the home that was there before. */
+static void an_exchanged_home_is_read_anew(void **state)
+{
+	struct fixture *f = *state;
+	char home[INCOMING_HOME_MAX], path[64];
+	bool again;
+	assert_int_equal(deliver(f, 6, 1, 10, 0, 10, &again), ERR_OK);
+	assert_int_equal(deliver(f, 6, 1, 11, 0, 10, &again), ERR_OK);
+	finish(f);
+	streams_hold(f->streams, FIRST + 6, true);
+	incoming_home(FIRST + 6, home);
+	assert_int_equal(renameat(f->dir, home, f->dir, "aside"), 0);
+	assert_int_equal(file_mkdir(f->dir, home, 0700), ERR_OK);
+	(void)snprintf(path, sizeof path, "%s/incoming", home);
+	assert_int_equal(file_mkdir(f->dir, path, 0700), ERR_OK);
+	streams_hold(f->streams, FIRST + 6, false);
+	assert_int_equal(deliver(f, 6, 1, 11, 0, 10, &again), ERR_OK);
+	assert_false(again);
+	finish(f);
+	streams_free(f->streams);
+	f->streams = NULL;
+	assert_int_equal(count(f, 6), 1);
+	begin(f, 100);
+}
+
 /* ---- an account that means harm: it may write the directory ---- */
 
 static int incoming_dir(struct fixture *f, uint32_t user)
@@ -492,6 +560,8 @@ int main(void)
 		T(finds_what_it_delivered_before),
 		T(forgets_below_the_floor_and_nothing_else),
 		T(an_older_message_that_is_tried_again_is_remembered),
+		T(a_held_home_is_let_go_and_its_mail_waits),
+		T(an_exchanged_home_is_read_anew),
 		T(planted_files_hurt_the_account_only),
 		T(more_names_than_a_stream_has_are_not_looked_through),
 		T(a_directory_that_never_stands_still_is_given_up),
