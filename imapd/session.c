@@ -474,7 +474,8 @@ static void on_watch(void *arg)
 	struct imapd *d = arg;
 	LIST_EACH (it, tmp, &d->sessions) {
 		struct session *s = LIST_OF(it, struct session, node);
-		if (!s->idling || s->view == NULL || !mailbox_view_changed(s->view) || backlog(s))
+		/* Nothing comes behind a BYE. */
+		if (!s->idling || s->closing || s->view == NULL || !mailbox_view_changed(s->view) || backlog(s))
 			continue;
 		session_updates(s, true);
 		session_wake(s);
