@@ -88,6 +88,9 @@ MUST_CHECK int cli_accounts(const struct cli *c, struct view domain, void (*fn)(
 /* An account's uid. */
 MUST_CHECK int cli_find_account(const struct cli *c, const char *address, uint32_t *uid);
 
+/* Has the messages of this pattern tried now; *count: how many. */
+MUST_CHECK int cli_queue_retry(const struct cli *c, const char *pattern, uint64_t *count);
+
 /* JSON: a string with its quotes. */
 void json_string(FILE *f, struct view v);
 /* For people: controls are shown as \xHH. */

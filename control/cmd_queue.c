@@ -118,9 +118,9 @@ static int finish(struct ipc_client *client, const char *what, uint64_t *count)
 	}
 }
 
-static int act(struct cli *c, uint8_t action, uint64_t *count)
+static int act_on(const struct cli *c, uint8_t action, const char *pattern, uint64_t *count)
 {
-	struct ipc_queue_act m = { .id = 1, .action = action, .pattern = view_of(c->args[0]) };
+	struct ipc_queue_act m = { .id = 1, .action = action, .pattern = view_of(pattern) };
 	struct ipc_client *client = cli_connect(c, "queue.sock", ROLE_QMGR);
 	int code;
 
@@ -128,10 +128,14 @@ static int act(struct cli *c, uint8_t action, uint64_t *count)
 		return EXIT_UNAVAILABLE;
 	code = cli_send(client, IPC_QUEUE_ACT, &m);
 	if (!code)
-		code = finish(client, c->args[0], count);
+		code = finish(client, pattern, count);
 	ipc_client_close(client);
 	return code;
 }
+
+static int act(struct cli *c, uint8_t action, uint64_t *count) { return act_on(c, action, c->args[0], count); }
+
+int cli_queue_retry(const struct cli *c, const char *pattern, uint64_t *count) { return act_on(c, RETRY, pattern, count); }
 
 static int act_and_say(struct cli *c, uint8_t action, const char *did)
 {

@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * restore: what a snapshot holds takes the place of what a stopped suite has, which is set aside beside it, not deleted. The queue is held: what
- * it holds may have been delivered since. The mailboxes get new UIDVALIDITYs: UIDs may have been given again since.
+ * it holds may have been delivered since. The mailboxes get new UIDVALIDITYs: UIDs may have been given again since. One account's home is exchanged
+ * beside a running suite as well.
  */
 #include <fcntl.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/num.h"
 #include "cli.h"
-#include "log/log.h"
+#include "exchange.h"
+#include "home.h"
 #include "mailbox/incoming.h"
-#include "mailbox/mailbox.h"
 #include "suite.h"
 #include "sys/file.h"
-#include "sys/priv.h"
 #include "tree.h"
 
 struct restore {
@@ -90,59 +89,17 @@ static int restore_part(struct restore *r, enum param_id path, const char *name,
 
 /* ---- homes ---- */
 
-/* As the account: its mailboxes are not what its programs know. */
-static int renew(int home, uint32_t uid)
-{
-	struct priv_path path = { .fd = home, .rights = PRIV_READ | PRIV_WRITE };
-	struct store_options o = { 0 };
-	struct store *s;
-	int abi, err = geteuid() == 0 ? priv_become(uid, uid, NULL, 0, 0) : ERR_OK;
-
-	log_to(-1, LOG_LEVEL_WARN);
-	if (err == ERR_OK)
-		err = priv_no_new_privs(false);
-	if (err == ERR_OK)
-		err = priv_landlock(&path, 1, true, &abi);
-	if (err == ERR_OK)
-		err = store_open(NULL, home, &o, &s);
-	if (err != ERR_OK)
-		return err;
-	err = store_renew(s);
-	if (err == ERR_OK)
-		err = store_flush_now(s);
-	store_close(s);
-	return err;
-}
-
-static int renew_in_child(int home, uint32_t uid)
-{
-	pid_t pid;
-	int status;
-
-	fflush(NULL);
-	pid = fork();
-	if (pid == 0)
-		_exit(renew(home, uid));
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return ERR_LIMIT;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : ERR_DAMAGED;
-}
-
 static int home_into(struct restore *r, int shard_from, int shard, const char *name, uint32_t uid)
 {
-	struct tree_owner owner = r->mail_owner;
 	int from, home, err = file_open_dir(shard_from, name, &from);
 
-	owner.account = uid;
 	if (err != ERR_OK)
 		return err;
 	err = tree_make_like(from, shard, name, &home);
 	if (err == ERR_OK) {
-		err = tree_copy(from, home, &owner);
-		if (err == ERR_OK && geteuid() == 0 && fchown(home, uid, owner.gid) != 0)
-			err = ERR_DENIED;
+		err = home_fill(from, home, uid, &r->mail_owner);
 		if (err == ERR_OK)
-			err = renew_in_child(home, uid);
+			err = home_renew(home, uid, 0);
 		fd_close(&home);
 	}
 	fd_close(&from);
@@ -207,40 +164,6 @@ static int all_homes(struct restore *r)
 	return err == ERR_OK ? file_list(r->mail_from, shard_one, r) : err;
 }
 
-/* Set aside in the mail's directory too: a home among its neighbours is only ever one that is in use. */
-static int move_home(struct restore *r, const char *name)
-{
-	int shard, aside, err = file_mkdir(r->mail, r->aside, 0700);
-
-	if (err == ERR_OK)
-		err = file_open_dir(r->mail, r->aside, &aside);
-	if (err != ERR_OK)
-		return err;
-	err = file_open_dir(r->mail, r->shard, &shard);
-	if (err == ERR_OK) {
-		if (faccessat(shard, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 && renameat(shard, name, aside, name) != 0)
-			err = ERR_DENIED;
-		fd_close(&shard);
-	}
-	fd_close(&aside);
-	return err == ERR_NOT_FOUND ? ERR_OK : err;
-}
-
-static int one_home(struct restore *r, uint32_t uid)
-{
-	char name[INCOMING_HOME_MAX], *slash;
-	int err;
-
-	incoming_home(uid, name);
-	if (faccessat(r->mail_from, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
-		return ERR_NOT_FOUND;
-	slash = strchr(name, '/');
-	*slash = '\0';
-	r->shard = name;
-	err = move_home(r, slash + 1);
-	return err == ERR_OK ? home_one(slash + 1, r) : err;
-}
-
 /* The account's uid, as the snapshot tells it. */
 static int find(struct restore *r, uint32_t *uid)
 {
@@ -272,23 +195,130 @@ static int mail_owner(struct restore *r)
 	return EXIT_OK;
 }
 
+static int open_mail(struct restore *r)
+{
+	int code = open_both(r, PARAM_DIRECTORY_MAIL, "mail", &r->mail, &r->mail_from);
+
+	return code ? code : mail_owner(r);
+}
+
 static int restore_homes(struct restore *r)
 {
+	int err, code = open_mail(r);
+
+	if (code)
+		return code;
+	err = all_homes(r);
+	if (err == ERR_OK && syncfs(r->mail) != 0)
+		err = ERR_IO;
+	return err == ERR_OK ? EXIT_OK : failed("the mail", err);
+}
+
+/* ---- one account ---- */
+
+/* Of a running suite: the account of this name is the one that the snapshot has. */
+static int is_same_account(const struct restore *r, uint32_t uid)
+{
+	uint32_t now = 0;
+	int code = cli_find_account(r->c, r->c->account, &now);
+
+	if (!code && now != uid)
+		code = cli_fail(EXIT_DATA, "%s: the snapshot's account of this name has the uid %lu, that of now %lu: it was deleted and added again",
+			r->c->account, (unsigned long)uid, (unsigned long)now);
+	return code;
+}
+
+/* A word for this snapshot, so that a command that is repeated knows itself. */
+static int name_snapshot(const struct restore *r, char *word, size_t size)
+{
+	struct stat st;
+
+	if (fstatat(r->from, "snapshot", &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return ERR_IO;
+	(void)snprintf(word, size, "%llx-%llx-%llx.%lx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
+		(unsigned long long)st.st_mtim.tv_sec, (unsigned long)st.st_mtim.tv_nsec);
+	return ERR_OK;
+}
+
+static int tell_json(const struct exchange *x)
+{
+	printf("{\"homes\":1,\"aside\":\"%s\",\"home\":\"%lu\",\"earlier\":%s,\"unread\":%s,\"carried\":%llu,\"damaged\":%llu}\n", x->aside,
+		(unsigned long)x->uid, x->earlier ? "true" : "false", x->unread ? "true" : "false", (unsigned long long)x->carried.carried,
+		(unsigned long long)x->carried.damaged);
+	return EXIT_OK;
+}
+
+static int tell(const struct exchange *x)
+{
+	if (cli_json(x->c))
+		return tell_json(x);
+	if (x->earlier)
+		printf("1 home, by a restore of this snapshot that had not come to its end; to restore it once more, do this again\n");
+	else
+		printf("1 home; %llu deliveries that were in no mailbox yet were carried over\n", (unsigned long long)x->carried.carried);
+	if (x->unread)
+		printf("some of what was there could not be read: deliveries may be left in it; postrider mailbox repair saves what can be read\n");
+	if (x->carried.damaged)
+		printf("%llu damaged ranges of its incoming stream could not be carried over\n", (unsigned long long)x->carried.damaged);
+	if (*x->aside)
+		printf("what was there before is %s/%s/%lu; postrider mailbox export takes it\n", conf_str(x->c->conf, PARAM_DIRECTORY_MAIL), x->aside,
+			(unsigned long)x->uid);
+	return EXIT_OK;
+}
+
+/* What came to the account meanwhile and could not wait is tried now, and not in some minutes. */
+static void retry_deliveries(const struct cli *c)
+{
+	uint64_t count;
+
+	if (cli_queue_retry(c, c->account, &count) != EXIT_OK)
+		fprintf(stderr, "postrider: deliveries that were put off meanwhile are tried at their next turn\n");
+}
+
+static int exchange_in(struct restore *r, uint32_t uid, int shard_from, int shard)
+{
+	char name[INCOMING_HOME_MAX], word[80];
+	struct exchange x = { .c = r->c, .uid = uid, .mail = r->mail, .shard = shard, .delivery = r->mail_owner, .snapshot = word,
+		.running = suite_pid(r->c) != 0 };
+	int err, code = x.running ? is_same_account(r, uid) : EXIT_OK;
+
+	if (code)
+		return code;
+	incoming_home(uid, name);
+	err = file_open_dir(shard_from, strchr(name, '/') + 1, &x.from);
+	if (err == ERR_NOT_FOUND)
+		return cli_fail(EXIT_DATA, "%s: the snapshot holds no mail of this account", r->c->account);
+	if (err == ERR_OK)
+		err = name_snapshot(r, word, sizeof(word));
+	if (err != ERR_OK)
+		return failed("the snapshot", err);
+	code = exchange_home(&x);
+	fd_close(&x.from);
+	if (!code && x.running)
+		retry_deliveries(r->c);
+	return code ? code : tell(&x);
+}
+
+static int restore_account(struct restore *r)
+{
+	char shard[8];
 	uint32_t uid = 0;
-	int err, code = open_both(r, PARAM_DIRECTORY_MAIL, "mail", &r->mail, &r->mail_from);
+	int from = -1, to = -1, err, code = open_mail(r);
 
 	if (!code)
-		code = mail_owner(r);
-	if (!code && r->c->account)
 		code = find(r, &uid);
 	if (code)
 		return code;
-	err = r->c->account ? one_home(r, uid) : all_homes(r);
-	if (err == ERR_OK && syncfs(r->mail) != 0)
-		err = ERR_IO;
-	if (err == ERR_NOT_FOUND && r->c->account)
-		return cli_fail(EXIT_DATA, "%s: the snapshot holds no mail of this account", r->c->account);
-	return err == ERR_OK ? EXIT_OK : failed("the mail", err);
+	(void)snprintf(shard, sizeof(shard), "%02x", (unsigned)(uid & 0xff));
+	r->shard = shard;
+	err = open_shards(r, &from, &to);
+	if (err == ERR_NOT_FOUND)
+		code = cli_fail(EXIT_DATA, "%s: the snapshot holds no mail of this account", r->c->account);
+	else
+		code = err == ERR_OK ? exchange_in(r, uid, from, to) : failed("the mail", err);
+	fd_close(&from);
+	fd_close(&to);
+	return code;
 }
 
 /* ---- all of it ---- */
@@ -306,23 +336,24 @@ static bool is_whole(int from)
 
 static int put_back(struct restore *r)
 {
-	int code = EXIT_OK;
+	int code;
 
 	if (faccessat(r->from, "snapshot", F_OK, 0) != 0)
 		return cli_fail(EXIT_DATA, "%s: this is no snapshot, or one that was not finished", r->c->args[0]);
-	if (!r->c->account && !is_whole(r->from))
+	if (r->c->account)
+		return restore_account(r);
+	if (!is_whole(r->from))
 		return cli_fail(EXIT_DATA, "%s: this is a snapshot of one account; name it with --account", r->c->args[0]);
-	if (!r->c->account)
-		code = restore_part(r, PARAM_DIRECTORY_TABLES, "tables", NULL);
-	if (!code && !r->c->account)
+	code = restore_part(r, PARAM_DIRECTORY_TABLES, "tables", NULL);
+	if (!code)
 		code = restore_part(r, PARAM_DIRECTORY_SPOOL, "spool", "restored");
 	if (!code)
 		code = restore_homes(r);
 	if (!code && cli_json(r->c))
 		printf("{\"homes\":%llu,\"aside\":\"%s\"}\n", (unsigned long long)r->homes, r->aside);
 	else if (!code)
-		printf("%llu homes%s; what was there before is in %s of each directory\n", (unsigned long long)r->homes,
-			r->c->account ? "" : ", the tables, and the queue, which is held", r->aside);
+		printf("%llu homes, the tables, and the queue, which is held; what was there before is in %s of each directory\n",
+			(unsigned long long)r->homes, r->aside);
 	return code;
 }
 
@@ -331,8 +362,8 @@ int cmd_restore(struct cli *c)
 	struct restore r = { .c = c, .from = -1, .mail = -1, .mail_from = -1 };
 	int err, code;
 
-	if (suite_pid(c))
-		return cli_fail(EXIT_UNAVAILABLE, "the suite is running; stop it first: postrider -c %s stop", c->file);
+	if (suite_pid(c) && !c->account)
+		return cli_fail(EXIT_UNAVAILABLE, "the suite is running; stop it first: postrider -c %s stop (one account is restored beside it: --account)", c->file);
 	(void)snprintf(r.aside, sizeof(r.aside), "replaced-%lld", (long long)time(NULL));
 	err = file_open_dir(AT_FDCWD, c->args[0], &r.from);
 	code = err == ERR_OK ? put_back(&r) : cli_fail(EXIT_DATA, "%s: %s", c->args[0], err_text(err));

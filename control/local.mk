@@ -17,6 +17,7 @@ endif
 
 sbin_PROGRAMS += control/postrider
 control_postrider_SOURCES = control/postrider.c control/cli.c control/cli.h control/cmd_conf.c control/cmd_directory.c control/cmd_journal.c control/cmd_mailbox.c \
-	control/cmd_queue.c control/cmd_restore.c control/cmd_snapshot.c control/cmd_suite.c control/password_input.c control/password_input.h control/suite.c control/suite.h \
+	control/cmd_queue.c control/cmd_restore.c control/cmd_snapshot.c control/cmd_suite.c control/exchange.c control/exchange.h \
+	control/home.c control/home.h control/password_input.c control/password_input.h control/suite.c control/suite.h \
 	control/tree.c control/tree.h
 control_postrider_LDADD = libmailbox.a libjournal.a libproto.a $(L_DAEMON)

@@ -41,7 +41,7 @@ const struct command commands[] = {
 	{ "mailbox", "export", "ADDRESS DIRECTORY", 2, 2, OPT_FORMAT, false, "writes an account's mail into a Maildir, or mbox files", cmd_mailbox_export },
 	{ "mailbox", "import", "ADDRESS DIRECTORY|FILE", 2, 2, 0, false, "adds the mail of a Maildir, or of mbox files, to an account's", cmd_mailbox_import },
 	{ "snapshot", NULL, "DIRECTORY", 1, 1, OPT_ACCOUNT, false, "copies the tables, the queue and the mail of a running suite", cmd_snapshot },
-	{ "restore", NULL, "DIRECTORY", 1, 1, OPT_ACCOUNT, false, "puts a snapshot in the place of what a stopped suite has", cmd_restore },
+	{ "restore", NULL, "DIRECTORY", 1, 1, OPT_ACCOUNT, false, "puts a snapshot in the place of what a stopped suite has; one account's mail also beside a running one", cmd_restore },
 	{ "journal", "dump", "DIRECTORY", 1, 1, 0, true, "prints every frame of a journal, and what is damaged", cmd_journal_dump },
 };
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);

@@ -152,6 +152,29 @@ int tree_copy(int from, int to, const struct tree_owner *owner)
 	return file_list(from, copy_one, &w);
 }
 
+static int remove_one(const char *name, void *arg)
+{
+	const int *dir = arg;
+	struct stat st;
+
+	if (fstatat(*dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return err_of_errno(errno);
+	if (S_ISDIR(st.st_mode))
+		return tree_remove(*dir, name);
+	return unlinkat(*dir, name, 0) == 0 ? ERR_OK : err_of_errno(errno);
+}
+
+int tree_remove(int dirfd, const char *name)
+{
+	int fd, err = file_open_dir(dirfd, name, &fd);
+
+	if (err != ERR_OK)
+		return err == ERR_NOT_FOUND ? ERR_OK : err;
+	err = file_list(fd, remove_one, &fd);
+	fd_close(&fd);
+	return err == ERR_OK && unlinkat(dirfd, name, AT_REMOVEDIR) != 0 ? err_of_errno(errno) : err;
+}
+
 int tree_set_aside(int dirfd, const char *name, const char *aside)
 {
 	int fd, err;

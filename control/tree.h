@@ -21,6 +21,8 @@ struct tree_owner {
 };
 /* All that is below from into the directory to; as root with owners. Nothing else but directories and regular files is taken. */
 MUST_CHECK int tree_copy(int from, int to, const struct tree_owner *owner);
+/* Removes a directory and all that is below it, following no symbolic link. What is missing is removed already. */
+MUST_CHECK int tree_remove(int dirfd, const char *name);
 /* Moves an entry of a directory into the directory `aside` in it, which is made where it is missing. What is missing is passed over. */
 MUST_CHECK int tree_set_aside(int dirfd, const char *name, const char *aside);
 

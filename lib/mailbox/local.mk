@@ -6,6 +6,7 @@ libmailbox_a_SOURCES = \
 	lib/mailbox/apply.c \
 	lib/mailbox/batch.c lib/mailbox/batch.h \
 	lib/mailbox/change.c \
+	lib/mailbox/carry.c lib/mailbox/carry.h \
 	lib/mailbox/checkpoint.c lib/mailbox/checkpoint.h \
 	lib/mailbox/columns.c lib/mailbox/columns.h \
 	lib/mailbox/flags.h \

@@ -50,6 +50,7 @@ struct store_options {
 	uint64_t message_max;  /* the largest message that can be appended; 0: 64 MiB less 64 KiB (also the most) */
 	uint64_t segment_size; /* of the account's journal; 0: the journal's default */
 	const struct journal_seam *seam; /* of the account's journal, for tests (journal/seam.h); NULL in service */
+	bool alone;            /* no other process may open the account until store_close (ERR_BUSY: one has it open); nothing is adopted */
 	uint64_t tidy_least;   /* store_tidy does nothing for less octets than these; 0: 1 MiB (a checkpoint, an index: a quarter) */
 };
 /*
@@ -97,10 +98,12 @@ MUST_CHECK int store_tidy(struct store *s, bool *more);
 /* All of it at once, due or not, blocking: for tools. */
 MUST_CHECK int store_compact(struct store *s);
 /*
- * Gives every mailbox a new UIDVALIDITY, greater than any that the account had: after a restore UIDs may name other messages than clients
- * remember (RFC 3501 2.3.1.1). Not durable before a flush.
+ * Gives every mailbox a new UIDVALIDITY, greater than any that the account had and than `above`: after a restore UIDs may name other messages than
+ * clients remember (RFC 3501 2.3.1.1). Not durable before a flush.
  */
-MUST_CHECK int store_renew(struct store *s);
+MUST_CHECK int store_renew(struct store *s, uint32_t above);
+/* What a home tells the one that takes its place: up to where `incoming` is adopted, and the greatest UIDVALIDITY that it has given. */
+void store_heritage(const struct store *s, uint64_t *adopted, uint32_t *uidvalidity);
 
 /* ---- keywords ---- */
 /* The keywords that the account has: the i-th name (in the case it was first given), i < store_keyword_count. */

@@ -134,13 +134,16 @@ int store_create(struct store *s, struct view name, unsigned uses)
 /* ---- new UIDVALIDITYs ---- */
 static int build_renewal(struct store *s, void *request, struct batch *b)
 {
-	(void)request;
+	const uint32_t *above = request;
+	uint64_t first = store_fresh_uidvalidity(s);
+	if (first <= *above)
+		first = (uint64_t)*above + 1;
 	for (size_t i = 0; i < s->st->n; i++)
-		BATCH_ADD(b, uidvalidity, .mailbox = s->st->mailboxes[i]->id, .uidvalidity = store_fresh_uidvalidity(s) + i);
+		BATCH_ADD(b, uidvalidity, .mailbox = s->st->mailboxes[i]->id, .uidvalidity = first + i);
 	return ERR_OK;
 }
 
-int store_renew(struct store *s) { return store_commit(s, build_renewal, NULL); }
+int store_renew(struct store *s, uint32_t above) { return store_commit(s, build_renewal, &above); }
 
 /* ---- delete ---- */
 static int build_delete(struct store *s, void *request, struct batch *b)

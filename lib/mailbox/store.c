@@ -268,17 +268,17 @@ static void try_adopt(struct store *s)
 static int open_all(struct store *s, const struct store_options *o)
 {
 	int err = open_journal(s, o);
+	if (err == ERR_OK && o->alone)
+		err = journal_alone(s->journal);
 	if (err == ERR_OK)
-		err = load(s);
+		err = o->alone ? store_reload(s) : load(s);
 	if (err == ERR_OK && !state_by_name(s->st, VIEW("INBOX")))
 		err = flush_home(s);
 	if (err == ERR_OK)
 		err = store_commit(s, build_defaults, NULL);
-	if (err == ERR_OK) {
+	if (err == ERR_OK && !o->alone)
 		try_adopt(s);
-		err = store_flush_now(s);
-	}
-	return err;
+	return err == ERR_OK ? store_flush_now(s) : err;
 }
 
 int store_open(struct loop *l, int homefd, const struct store_options *o, struct store **out)
@@ -326,6 +326,12 @@ void store_close(struct store *s)
 	free(s->live);
 	fd_close(&s->home);
 	free(s);
+}
+
+void store_heritage(const struct store *s, uint64_t *adopted, uint32_t *uidvalidity)
+{
+	*adopted = s->st->incoming;
+	*uidvalidity = (uint32_t)s->st->uidvalidity;
 }
 
 int store_refresh(struct store *s)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sys/clock.h"
@@ -272,6 +273,14 @@ int file_lock(int fd, bool exclusive, bool wait)
 int file_unlock(int fd)
 {
 	return lock(fd, F_UNLCK, false);
+}
+
+/* The header that declares flock() has the name of ours. */
+int file_lock_dir(int fd)
+{
+	int rc = (int)syscall(SYS_flock, fd, LOCK_EX | LOCK_NB);
+
+	return rc < 0 && errno == EWOULDBLOCK ? ERR_BUSY : result(rc);
 }
 
 /*

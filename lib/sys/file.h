@@ -47,6 +47,8 @@ MUST_CHECK int file_flush(int fd);
  */
 MUST_CHECK int file_lock(int fd, bool exclusive, bool wait);
 MUST_CHECK int file_unlock(int fd);
+/* The same, exclusive and without waiting, of a directory (flock(2)): the two kinds know nothing of each other. */
+MUST_CHECK int file_lock_dir(int fd);
 /* True when nobody has the file open for writing (a read lease could be had and was given back). */
 bool file_no_writers(int fd);
 

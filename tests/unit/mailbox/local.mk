@@ -46,6 +46,11 @@ tests_unit_mailbox_columns_test_SOURCES = tests/unit/mailbox/columns_test.c $(MA
 tests_unit_mailbox_columns_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_mailbox_columns_test_LDADD = $(L_MAILBOX) $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/mailbox/carry_test
+tests_unit_mailbox_carry_test_SOURCES = tests/unit/mailbox/carry_test.c $(MAILBOX_HELP)
+tests_unit_mailbox_carry_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_unit_mailbox_carry_test_LDADD = $(L_MAILBOX) $(TEST_LIBS)
+
 # Each system call of what happens to an account, and of a delivery.
 KILL_FAULTS = tests/unit/mailbox/model_test tests/unit/local-delivery/kill_test
 check-faults-kill: $(KILL_FAULTS)
