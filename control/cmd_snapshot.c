@@ -78,17 +78,6 @@ static int copy_stream(int from, int to, const char *name)
 
 static int unlink_one(const char *name, void *arg) { return unlinkat(*(int *)arg, name, 0) == 0 ? ERR_OK : err_of_errno(errno); }
 
-static int remove_stream(int dir, const char *name)
-{
-	int fd, err = file_open_dir(dir, name, &fd);
-
-	if (err != ERR_OK)
-		return err == ERR_NOT_FOUND ? ERR_OK : err;
-	err = file_list(fd, unlink_one, &fd);
-	fd_close(&fd);
-	return err == ERR_OK && unlinkat(dir, name, AT_REMOVEDIR) != 0 ? err_of_errno(errno) : err;
-}
-
 /* ---- a home ---- */
 
 static int lowest_one(const char *name, void *arg)
@@ -156,9 +145,9 @@ static int copy_home(int shard, const char *name, int shard_to)
 	if (err == ERR_OK) {
 		err = ERR_CONFLICT;
 		for (int i = 0; i < TRIES && err == ERR_CONFLICT; i++) {
-			err = remove_stream(to, "journal");
+			err = tree_remove(to, "journal");
 			if (err == ERR_OK)
-				err = remove_stream(to, "incoming");
+				err = tree_remove(to, "incoming");
 			if (err == ERR_OK)
 				err = copy_streams(from, to);
 		}
