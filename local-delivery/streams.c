@@ -40,6 +40,7 @@ struct streams {
 	bool running; /* a batch is being flushed */
 	int synced;   /* the result of its syncfs */
 	bool many;
+	bool unsynced; /* a home may have been exchanged by somebody who died before its name was flushed: the next flush is one by syncfs */
 	void (*news)(void *arg, uint32_t uid);
 	void *news_arg;
 };
@@ -49,7 +50,7 @@ static void turn(void *arg);
 struct streams *streams_new(struct loop *l, struct pool *pool, const struct stream_options *o)
 {
 	struct streams *s = mem_new(sizeof *s);
-	*s = (struct streams){ .loop = l, .pool = pool, .o = *o, .map = map64_new(), .held = map64_new(),
+	*s = (struct streams){ .loop = l, .pool = pool, .o = *o, .map = map64_new(), .held = map64_new(), .unsynced = true,
 		.turn = { .fn = turn, .arg = s } };
 	list_init(&s->all);
 	list_init(&s->dirty);
@@ -66,6 +67,7 @@ void streams_release(struct streams *s)
 {
 	map64_free(s->held);
 	s->held = map64_new();
+	s->unsynced = true;
 }
 
 static void stream_free(struct stream *st)
@@ -467,6 +469,7 @@ void streams_hold(struct streams *s, uint32_t uid, bool on)
 	struct stream *st = map64_get(s->map, uid);
 	if (!on) {
 		(void)map64_del(s->held, uid);
+		s->unsynced = true;
 		return;
 	}
 	(void)map64_set(s->held, uid, s);
@@ -478,6 +481,7 @@ static void ran(void *arg)
 {
 	struct streams *s = arg;
 	s->running = false;
+	s->unsynced = s->unsynced || (s->many && s->synced != ERR_OK);
 	LIST_EACH (it, tmp, &s->batch) {
 		list_remove(it);
 		end_stream(s, LIST_OF(it, struct stream, dirty));
@@ -508,7 +512,8 @@ static void turn(void *arg)
 		fresh = fresh || st->fresh;
 	}
 	/* One syncfs covers the names above a stream, too. */
-	s->many = n > FEW || fresh;
+	s->many = n > FEW || fresh || s->unsynced;
+	s->unsynced = false;
 	s->running = true;
 	pool_submit(s->pool, run, ran, s);
 }
