@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """The servers that bench/run compares: how each is installed, started, watched and removed. Every one runs in a control group of its own, so
 that nothing it starts, ends or lets go escapes the account."""
+import datetime
 import json
 import os
 import re
@@ -274,7 +275,7 @@ class Postrider(Server):
         super().__init__(work, "postrider")
         self.dir = os.path.join(work, "postrider")
         self.etc = os.path.join(work, "postrider.etc")
-        self.info, self.held, self.build, self.log_at, self.log_count = None, [], build, 0, 0
+        self.info, self.held, self.build, self.log_at, self.log_count, self.last_at = None, [], build, 0, 0, 0
 
     def quickstart(self, *args, slow=False):
         line = [os.path.join(TOP, "quickstart"), *args, "--dir", self.dir]
@@ -296,7 +297,7 @@ class Postrider(Server):
         wanted = [x for s in ["smtpd.clients_per_address=0", *settings] for x in ("--set", s)]
         self.quickstart("start", "--no-demo", "--accounts", str(accounts), "--password", "benchbench", *wanted, slow=slow)
         self.info = json.loads(read(self.dir + "/info.json"))
-        self.held, self.log_at, self.log_count = [], 0, 0
+        self.held, self.log_at, self.log_count, self.last_at = [], 0, 0, 0
         if mode == "held":
             self.held = self.processes("local-delivery")
             for p in self.held:
@@ -329,10 +330,14 @@ class Postrider(Server):
         whole = new.rfind(b"\n") + 1
         self.log_at += whole
         self.log_count += new[:whole].count(b" event=delivered ")
+        last = new[:whole].rfind(b" event=delivered ")
+        if last >= 0:
+            self.last_at = datetime.datetime.fromisoformat(re.match(rb"\S+", new[new.rfind(b"\n", 0, last) + 1:]).group().decode().replace("Z", "+00:00")).timestamp()
         return self.log_count
 
     def delivered_at(self):
-        return time.time()
+        """When the last of them was durable, as the log says; its lines come up to 20 ms later."""
+        return self.last_at
 
     def stored(self):
         for where, _, files in os.walk(self.dir + "/mail"):
