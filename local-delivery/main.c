@@ -130,15 +130,24 @@ static void settle(struct part *p, uint8_t outcome, const char *status, const ch
 	free_job(j);
 }
 
+/*
+ * After a fault of the disk nobody knows what a process before this one delivered, nor whether what is lost here comes back with a power cut before
+ * the stream's roll is durable. What the account can bring about by its own files is its own harm, and must not hold up the floor.
+ */
+static uint8_t is_later(int err)
+{
+	return err == ERR_IO || err == ERR_FULL || err == ERR_BUSY ? IPC_UNSURE : IPC_LATER;
+}
+
 static void settle_err(struct part *p, int err)
 {
 	log_warn("not_delivered", LV("queue_id", p->job->queue_id), LU("uid", p->uid), LERR("error", err));
 	if (err == ERR_FULL)
-		settle(p, IPC_LATER, "4.3.1", "no space is left on the mail store");
+		settle(p, is_later(err), "4.3.1", "no space is left on the mail store");
 	else if (err == ERR_BUSY)
-		settle(p, IPC_LATER, "4.2.0", "the account's mail is being worked on");
+		settle(p, is_later(err), "4.2.0", "the account's mail is being worked on");
 	else
-		settle(p, IPC_LATER, "4.3.0", err_text(err));
+		settle(p, is_later(err), "4.3.0", err_text(err));
 }
 
 /* ---- appending ---- */
@@ -403,7 +412,7 @@ static void on_offer(void *arg, struct ipc_channel *from, const void *m, int *fd
 	for (uint32_t i = 0; i < j->n; i++) {
 		struct part *p = &j->parts[i];
 		if (bad)
-			settle(p, IPC_LATER, "4.3.0", "the content cannot be read");
+			settle(p, IPC_UNSURE, "4.3.0", "the content cannot be read");
 		else if (append(p) == ERR_NOT_FOUND)
 			wait_for_home(p);
 	}

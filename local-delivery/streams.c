@@ -15,10 +15,12 @@
 
 /* So many streams are flushed one by one; more of them by one syncfs. */
 enum { FEW = 8 };
+/* After a failed flush that took nothing away the next one comes so much later. */
+enum { AGAIN_MS = 1000 };
 
 struct stream {
 	struct list node;     /* all, the least recently used first */
-	struct list dirty;    /* in the list of those to be flushed, or of those being flushed */
+	struct list dirty;    /* in the list of those to be flushed, of those being flushed, or of those whose flush failed and comes again */
 	uint32_t uid;
 	struct journal *journal;
 	struct seen *seen;
@@ -35,17 +37,20 @@ struct streams {
 	struct stream_options o;
 	struct map64 *map;
 	struct map64 *held; /* uids → this */
-	struct list all, dirty, batch;
+	struct list all, dirty, batch, resting;
+	struct timer *again; /* for the resting ones */
 	struct later turn;
 	bool running; /* a batch is being flushed */
 	int synced;   /* the result of its syncfs */
-	bool many;
+	bool many;    /* it has one */
+	bool doubt;   /* one has failed */
 	bool unsynced; /* a home may have been exchanged by somebody who died before its name was flushed: the next flush is one by syncfs */
 	void (*news)(void *arg, uint32_t uid);
 	void *news_arg;
 };
 
 static void turn(void *arg);
+static void rested(void *arg);
 
 struct streams *streams_new(struct loop *l, struct pool *pool, const struct stream_options *o)
 {
@@ -55,6 +60,8 @@ struct streams *streams_new(struct loop *l, struct pool *pool, const struct stre
 	list_init(&s->all);
 	list_init(&s->dirty);
 	list_init(&s->batch);
+	list_init(&s->resting);
+	s->again = timer_new(l, rested, s);
 	return s;
 }
 
@@ -90,6 +97,7 @@ void streams_free(struct streams *s)
 	if (!s)
 		return;
 	loop_later_cancel(s->loop, &s->turn);
+	timer_free(s->again);
 	LIST_EACH (it, tmp, &s->all)
 		close_stream(s, LIST_OF(it, struct stream, node));
 	map64_free(s->map);
@@ -105,7 +113,7 @@ void streams_on_news(struct streams *s, void (*fn)(void *arg, uint32_t uid), voi
 
 bool streams_idle(const struct streams *s)
 {
-	return list_empty(&s->dirty) && !s->running;
+	return list_empty(&s->dirty) && list_empty(&s->resting) && !s->running;
 }
 
 /* ---- opening ---- */
@@ -394,10 +402,9 @@ int streams_append(struct streams *s, uint32_t uid, const struct incoming *in, c
 static void run(void *arg)
 {
 	struct streams *s = arg;
-	if (s->many) {
-		s->synced = syncfs(s->o.mail) == 0 ? ERR_OK : ERR_IO;
+	s->synced = s->many && syncfs(s->o.mail) != 0 ? ERR_IO : ERR_OK;
+	if (s->many && !s->doubt)
 		return;
-	}
 	LIST_EACH (it, tmp, &s->batch) {
 		struct stream *st = LIST_OF(it, struct stream, dirty);
 		if (st->flush)
@@ -405,7 +412,8 @@ static void run(void *arg)
 	}
 }
 
-static void settle(struct list *waits, uint64_t lost_from, uint64_t lost_to, int err)
+/* What was lost is told so, what is durable too; the rest goes on waiting. */
+static void settle(struct stream *st, struct list *waits, uint64_t durable, uint64_t lost_from, uint64_t lost_to, int err)
 {
 	struct list mine;
 	list_init(&mine);
@@ -417,26 +425,39 @@ static void settle(struct list *waits, uint64_t lost_from, uint64_t lost_to, int
 		struct stream_wait *w = LIST_OF(it, struct stream_wait, node);
 		bool lost = w->position >= lost_from && w->position < lost_to;
 		list_remove(it);
-		w->fn(w, lost ? err : ERR_OK);
+		if (lost || w->position < durable)
+			w->fn(w, lost ? err : ERR_OK);
+		else
+			list_append(&st->waiting, it);
 	}
 }
 
 /*
- * A failed flush takes what was appended meanwhile with it: the stream has rolled to what was durable before. Where the journal cannot say what is
- * lost, all that waits counts as lost, and the stream is read again when it is next opened.
+ * A failed flush takes what was appended meanwhile with it: the stream has rolled to what was durable before. But what was found at the opening stays
+ * (journal_flush_end), and so must be neither told durable nor told gone: its delivery would come again when the floor has passed it.
  */
 static void undo(struct streams *s, struct stream *st, uint64_t from, uint64_t to, int err)
 {
+	uint64_t durable = journal_durable(st->journal);
 	log_error("incoming_flush_failed", LU("uid", st->uid), LERR("error", err), LU("from", from), LU("to", to));
-	bool unknown = from == to;
-	if (unknown)
-		to = UINT64_MAX;
-	else
-		seen_undo(st->seen, from, to);
-	settle(&st->flushing, from, to, err);
-	settle(&st->waiting, from, to, err);
-	if (unknown)
-		close_stream(s, st);
+	seen_undo(st->seen, from, to);
+	settle(st, &st->flushing, durable, from, to, err);
+	settle(st, &st->waiting, durable, from, to, err);
+	if (list_empty(&st->waiting) || !list_empty(&st->dirty))
+		return;
+	list_append(&s->resting, &st->dirty);
+	if (!timer_armed(s->again))
+		timer_set(s->again, AGAIN_MS);
+}
+
+static void rested(void *arg)
+{
+	struct streams *s = arg;
+	LIST_EACH (it, tmp, &s->resting) {
+		list_remove(it);
+		list_append(&s->dirty, it);
+	}
+	loop_later(s->loop, &s->turn);
 }
 
 static void end_stream(struct streams *s, struct stream *st)
@@ -454,7 +475,7 @@ static void end_stream(struct streams *s, struct stream *st)
 		return;
 	}
 	st->fresh = st->fresh && !s->many;
-	settle(&st->flushing, 0, 0, ERR_OK);
+	settle(st, &st->flushing, UINT64_MAX, 0, 0, ERR_OK);
 	if (st->news && s->news)
 		s->news(s->news_arg, st->uid);
 	st->news = !list_empty(&st->waiting);
@@ -482,6 +503,8 @@ static void ran(void *arg)
 	struct streams *s = arg;
 	s->running = false;
 	s->unsynced = s->unsynced || (s->many && s->synced != ERR_OK);
+	/* It may have lost octets of a stream of the next batch, which no other syncfs tells again; that stream's own flush does. */
+	s->doubt = s->doubt || s->synced != ERR_OK;
 	LIST_EACH (it, tmp, &s->batch) {
 		list_remove(it);
 		end_stream(s, LIST_OF(it, struct stream, dirty));
@@ -512,7 +535,7 @@ static void turn(void *arg)
 		fresh = fresh || st->fresh;
 	}
 	/* One syncfs covers the names above a stream, too. */
-	s->many = n > FEW || fresh || s->unsynced;
+	s->many = (n > FEW && !s->doubt) || fresh || s->unsynced;
 	s->unsynced = false;
 	s->running = true;
 	pool_submit(s->pool, run, ran, s);

@@ -121,6 +121,7 @@ void agents_ready(struct qmgr *q, handle h)
 	struct message *m = state_message(q->state, h);
 	struct spool_message sm;
 	int err = ERR_OK;
+	m->flags &= (uint16_t)~MSG_UNSURE;
 	if (m->dest & DEST_REMOTE)
 		add_part(q, &q->groups[q->nlocal], m, m->dest, 0);
 	else if (m->dest != DEST_MANY)
@@ -201,7 +202,7 @@ static void defer(struct qmgr *q, struct offer *o, const char *status, const cha
 	struct fate *fates = mem_array(o->n, sizeof *fates);
 	for (uint32_t i = 0; i < o->n; i++)
 		fates[i] = (struct fate){ .index = o->rcpts[i].index, .outcome = IPC_LATER, .notify = o->rcpts[i].notify, .status = view_of(status),
-			.text = view_of(text) };
+			.text = view_of(text), .unsure = o->agent && o->agent->group->local };
 	results_take(q, o->number, fates, o->n);
 	free(fates);
 	free(o);
@@ -418,14 +419,15 @@ void on_report(void *arg, struct ipc_channel *from, const void *m, int *fds, siz
 	struct fate *fates = mem_array(o->n, sizeof *fates);
 	for (uint32_t i = 0; i < o->n; i++)
 		fates[i] = (struct fate){ .index = o->rcpts[i].index, .outcome = IPC_LATER, .notify = o->rcpts[i].notify, .status = VIEW("4.3.0"),
-			.text = VIEW("the delivery agent said nothing of this recipient") };
+			.text = VIEW("the delivery agent said nothing of this recipient"), .unsure = o->agent->group->local };
 	struct view rest = r->results.bytes;
 	struct ipc_result e;
 	while (ipc_result_next(&rest, &e)) {
 		struct fate *f = fate_of(fates, o->n, e.index);
-		if (!f || e.outcome > IPC_NEVER)
+		if (!f || (e.outcome > IPC_NEVER && e.outcome != IPC_UNSURE))
 			continue;
-		f->outcome = e.outcome;
+		f->unsure = e.outcome == IPC_UNSURE && o->agent->group->local;
+		f->outcome = e.outcome == IPC_UNSURE ? IPC_LATER : e.outcome;
 		f->noted = e.noted != 0;
 		f->status = e.status;
 		f->remote = e.remote;

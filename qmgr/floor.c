@@ -43,7 +43,7 @@ void floor_out(struct floor *f, struct message *m)
 
 void floor_in(struct message *m)
 {
-	m->flags &= (uint8_t)~MSG_OUT;
+	m->flags &= (uint16_t)~MSG_OUT;
 }
 
 static void drop_top(struct floor *f)

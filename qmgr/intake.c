@@ -135,6 +135,25 @@ static void fail(struct intake *in, uint8_t outcome, const char *status, const c
 	end(in);
 }
 
+/* Its record may come back with a power cut as long as nothing behind it is durable, and must find its content then. */
+static void doom(struct intake *in)
+{
+	if (in->file)
+		(void)map64_set(in->q->doomed, in->file, in->q);
+	in->file = 0;
+}
+
+void intake_settled(struct qmgr *q)
+{
+	size_t it = 0;
+	uint64_t file;
+	void *v;
+	while (map64_next(q->doomed, &it, &file, &v)) {
+		content_remove(q->contents, file);
+		(void)map64_del(q->doomed, file);
+	}
+}
+
 static void fail_err(struct intake *in, int err)
 {
 	if (err == ERR_FULL)
@@ -159,9 +178,12 @@ static void appended(void *arg, struct spool_entry *e, int err)
 	struct qmgr *q = in->q;
 	char id[QUEUE_ID_MAX];
 	if (err != ERR_OK) {
+		if (e->tried)
+			doom(in);
 		fail_err(in, err);
 		return;
 	}
+	intake_settled(q);
 	handle h = state_find(q->state, e->position);
 	INVARIANT(h != HANDLE_NONE);
 	qmgr_name(q, e->position, id);

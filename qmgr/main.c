@@ -130,6 +130,7 @@ static int init(struct daemon *d)
 	q->keys.login = daemon_seal_key(d, ROLE_AUTH, ROLE_QMGR);
 	list_init(&q->listers);
 	q->committing = map_new();
+	q->doomed = map64_new();
 	q->tellings = map64_new();
 	q->last_status = map64_new();
 	q->cache = cache_new(CACHE_OCTETS);

@@ -64,6 +64,7 @@ struct fate {
 	uint8_t outcome; /* enum ipc_outcome: done, later, never */
 	uint8_t notify;
 	bool noted; /* the next host notifies the sender */
+	bool unsure; /* later, but it may have been delivered: not recorded, so that it stays out */
 	struct view status, remote, text;
 };
 
@@ -84,6 +85,7 @@ struct qmgr {
 	int64_t clock_lead;   /* of the wall clock over the monotonic one, when it was last looked at (agents.c) */
 	struct map *committing; /* commits on their way, by commit id */
 	size_t intake[CLASS_COUNT]; /* octets of these, by the class of their receiver */
+	struct map64 *doomed; /* content files of commits that were refused when their record may have been written (intake.c) */
 	struct map64 *tellings; /* notifications that wait for lookup's answer, by request id */
 	struct map64 *last_status; /* what was last said of a deferred message, for lists */
 	struct list listers;
@@ -105,6 +107,8 @@ void on_content_open(void *arg, struct ipc_channel *from, const void *m, int *fd
 void on_content_drop(void *arg, struct ipc_channel *from, const void *m, int *fds, size_t nfds);
 void on_commit(void *arg, struct ipc_channel *from, const void *m, int *fds, size_t nfds);
 void intake_down(struct qmgr *q, struct ipc_channel *c);
+/* A record is durable: no record that was refused before comes back. */
+void intake_settled(struct qmgr *q);
 
 /* agents.c: lanes, offers, turns. */
 void agents_init(struct qmgr *q);

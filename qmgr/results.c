@@ -102,7 +102,7 @@ void results_delete(struct qmgr *q, handle h)
 /* Held from here on; the record says it to the next process. */
 static void hold(struct qmgr *q, struct message *m)
 {
-	m->flags = (uint8_t)((m->flags & ~MSG_HOLD) | MSG_HELD);
+	m->flags = (uint16_t)((m->flags & ~MSG_HOLD) | MSG_HELD);
 	put_act(q, m->number, 1, NULL, NULL);
 }
 
@@ -122,7 +122,7 @@ void results_act(struct qmgr *q, handle h, uint8_t action)
 		hold(q, m);
 	} else if (action == 2 && (m->flags & (MSG_HELD | MSG_HOLD))) {
 		bool held = m->flags & MSG_HELD;
-		m->flags &= (uint8_t)~(MSG_HELD | MSG_HOLD);
+		m->flags &= (uint16_t)~(MSG_HELD | MSG_HOLD);
 		if (!held)
 			return;
 		put_act(q, m->number, 2, NULL, NULL);
@@ -141,7 +141,8 @@ void results_settle(struct qmgr *q, handle h)
 	INVARIANT(m->parts > 0);
 	if (--m->parts > 0)
 		return;
-	floor_in(m);
+	if (!(m->flags & MSG_UNSURE))
+		floor_in(m);
 	if (state_pending(m) == 0) {
 		finish(q, h);
 		return;
@@ -167,6 +168,7 @@ static void recorded(void *arg, struct spool_entry *e, int err)
 	struct telling *t = arg;
 	struct qmgr *q = t->q;
 	INVARIANT(err == ERR_OK);
+	intake_settled(q);
 	handle notice = state_find(q->state, e->position);
 	if (notice != HANDLE_NONE) {
 		char id[QUEUE_ID_MAX], about[QUEUE_ID_MAX];
@@ -351,16 +353,43 @@ static void log_failed_notice(struct qmgr *q, uint64_t number, const struct tell
 			log_warn("notice_undeliverable", LS("queue_id", id), LV("status", t->fates[i].status), LV("reply", t->fates[i].text));
 }
 
+/*
+ * Takes out those of which it is not known whether they were delivered, and gives how many are left. Were they recorded as told to wait, the floor would
+ * pass their message, and its delivery would count for a new one when it comes again. It is due at once for the next process, which has it out then.
+ */
+static size_t leave_unsure(struct qmgr *q, struct message *m, struct fate *fates, size_t n)
+{
+	size_t sure = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (fates[i].unsure)
+			keep_status(q, m->number, &fates[i]);
+		else
+			fates[sure++] = fates[i];
+	}
+	if (sure < n) {
+		m->flags |= MSG_UNSURE;
+		if (m->next_try > qmgr_now())
+			put_act(q, m->number, 3, NULL, NULL);
+	}
+	return sure;
+}
+
 void results_take(struct qmgr *q, uint64_t number, struct fate *fates, size_t n)
 {
 	handle h = state_find(q->state, number);
 	if (h == HANDLE_NONE)
 		return;
-	const struct message *m = state_message(q->state, h);
+	struct message *m = state_message(q->state, h);
 	struct spool_message sm;
 	bool old = is_old(q, m), plain = true;
+	if (!old)
+		n = leave_unsure(q, m, fates, n);
+	if (n == 0) {
+		results_settle(q, h);
+		return;
+	}
 	struct telling *t = mem_new(sizeof *t);
-	*t = (struct telling){ .q = q, .number = number, .next_try = next_try(q, m), .arena = arena_new(), .n = n };
+	*t = (struct telling){ .q = q, .number = number, .next_try = m->flags & MSG_UNSURE ? qmgr_now() : next_try(q, m), .arena = arena_new(), .n = n };
 	t->fates = arena_alloc(t->arena, n * sizeof *t->fates);
 	for (size_t i = 0; i < n; i++) {
 		struct fate *f = &t->fates[i];

@@ -215,6 +215,7 @@ static size_t gather(struct spool *s, struct spool_entry **batch, struct journal
 		struct spool_entry *e = LIST_OF(it, struct spool_entry, node);
 		if (n == BATCH)
 			break;
+		e->tried = true;
 		batch[n] = e;
 		frames[n++] = (struct journal_frame){ .kind = e->kind, .parts[0] = view_make(e->payload, e->n) };
 	}

@@ -28,6 +28,7 @@ struct spool_entry {
 	char *payload;     /* malloc'd; fn may take it and set NULL */
 	size_t n;
 	uint64_t position; /* set when it is appended */
+	bool tried;        /* it was written, or may have been: until a later one is durable a power cut can bring it back, whatever fn was told */
 	/* err is ERR_OK when it is durable and applied; otherwise it is not in the journal, and never will be. */
 	void (*fn)(void *arg, struct spool_entry *e, int err);
 	void *arg;

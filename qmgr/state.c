@@ -245,7 +245,7 @@ static int apply_act(struct state *s, uint64_t position, struct view v)
 	if (r.action == 1)
 		m->flags |= MSG_HELD;
 	else if (r.action == 2)
-		m->flags &= (uint8_t)~MSG_HELD;
+		m->flags &= (uint16_t)~MSG_HELD;
 	else if (r.action == 3)
 		m->next_try = (uint32_t)r.at;
 	else

@@ -30,6 +30,7 @@ enum {
 	MSG_OUT = 32,    /* a delivery of it may have happened, and its result is not durable */
 	MSG_HOLD = 64,   /* to be held when nothing of it is under way */
 	MSG_GONE = 128,  /* to be deleted then */
+	MSG_UNSURE = 256, /* it may have been delivered, and nothing says so: it stays out until it was tried again */
 };
 
 /* A destination: the account's uid, or another host's name hashed; DEST_MANY when the recipients go several ways. */
@@ -49,7 +50,7 @@ struct message {
 	uint32_t nrcpts;
 	uint32_t heap;  /* where it stands in the heap of those that wait; HANDLE_NONE: it does not */
 	uint16_t parts; /* ready, offered, or with a result being written */
-	uint8_t flags;
+	uint16_t flags;
 };
 
 struct state;

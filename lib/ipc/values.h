@@ -4,7 +4,7 @@
 #define POSTRIDER_IPC_VALUES_H
 
 /* outcome: of most requests. */
-enum ipc_outcome { IPC_DONE = 0, IPC_LATER = 1, IPC_NEVER = 2, IPC_REFUSED = 3 };
+enum ipc_outcome { IPC_DONE = 0, IPC_LATER = 1, IPC_NEVER = 2, IPC_REFUSED = 3, IPC_UNSURE = 4 };
 
 /* door: the protocol that a user logs in by. */
 enum ipc_door { IPC_DOOR_SMTP = 1, IPC_DOOR_IMAP, IPC_DOOR_POP3, IPC_DOOR_MANAGESIEVE };

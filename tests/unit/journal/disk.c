@@ -47,6 +47,7 @@ struct disk_node {
 	size_t size, certain_size, cap;
 	struct sector *sectors; /* cap / SECTOR */
 	bool *dirty;            /* cap / PAGE */
+	bool failed;            /* and was not told */
 	/* A directory's. */
 	struct names names, certain;
 	struct change *changes;
@@ -272,7 +273,7 @@ static void octets_flush(struct disk_node *o, bool all)
 		memset(o->dirty, 0, o->cap / PAGE);
 }
 
-void disk_flush(struct disk_node *o)
+static void node_flush(struct disk_node *o)
 {
 	if (o->is_dir)
 		names_flush(o);
@@ -280,8 +281,19 @@ void disk_flush(struct disk_node *o)
 		octets_flush(o, false);
 }
 
+bool disk_flush(struct disk_node *o)
+{
+	if (o->failed) {
+		disk_flush_failed(o);
+		return false;
+	}
+	node_flush(o);
+	return true;
+}
+
 void disk_flush_failed(struct disk_node *o)
 {
+	o->failed = false;
 	if (o->cap > 0)
 		memset(o->dirty, 0, o->cap / PAGE);
 }
@@ -289,13 +301,18 @@ void disk_flush_failed(struct disk_node *o)
 void disk_flush_all(struct disk *d)
 {
 	for (size_t i = 0; i < d->n; i++)
-		disk_flush(d->nodes[i]);
+		node_flush(d->nodes[i]);
 }
 
 void disk_flush_all_failed(struct disk *d)
 {
-	for (size_t i = 0; i < d->n; i++)
-		disk_flush_failed(d->nodes[i]);
+	for (size_t i = 0; i < d->n; i++) {
+		struct disk_node *o = d->nodes[i];
+		bool lost = o->failed || (o->cap > 0 && memchr(o->dirty, true, o->cap / PAGE) != NULL);
+
+		disk_flush_failed(o);
+		o->failed = lost;
+	}
 }
 
 void disk_settle(struct disk *d)
@@ -328,7 +345,7 @@ void disk_follow(struct disk *d, const struct seam_call *c, long result)
 	if (result < 0 || c->op == SEAM_READ)
 		return;
 	if (c->op == SEAM_FLUSH_DIR)
-		disk_flush(disk_root(d));
+		node_flush(disk_root(d));
 	else if (c->op == SEAM_CREATE)
 		(void)disk_create(d, disk_root(d), c->name, false);
 	else if (c->op == SEAM_RENAME)
@@ -338,7 +355,7 @@ void disk_follow(struct disk *d, const struct seam_call *c, long result)
 	else if (c->op == SEAM_WRITE)
 		disk_write(node_of(d, c->name), c->iov, c->iovs, c->at, (size_t)result);
 	else if (c->op == SEAM_FLUSH)
-		disk_flush(node_of(d, c->name));
+		node_flush(node_of(d, c->name));
 	else if (c->op == SEAM_TRUNCATE)
 		disk_truncate(node_of(d, c->name), c->at);
 	else if (c->op == SEAM_RESERVE)

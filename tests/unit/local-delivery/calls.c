@@ -226,6 +226,14 @@ static int head_of(struct iovec *to, const struct iovec *iov, int n, size_t octe
 	return k;
 }
 
+/* Octets over others within a sector: no kernel writes some of them. */
+static bool is_whole(int fd, off_t at, size_t n)
+{
+	struct stat st;
+
+	return n > 0 && fstat(fd, &st) == 0 && at + (off_t)n <= st.st_size && at / 512 == (at + (off_t)n - 1) / 512;
+}
+
 static ssize_t put(struct disk_node *o, int fd, const struct iovec *iov, int n, off_t at)
 {
 	struct seam_call c = { .op = SEAM_WRITE, .at = (uint64_t)at, .iov = iov, .iovs = n };
@@ -233,7 +241,9 @@ static ssize_t put(struct disk_node *o, int fd, const struct iovec *iov, int n, 
 
 	for (int i = 0; i < n; i++)
 		c.n += iov[i].iov_len;
+	size_t whole = is_whole(fd, at, c.n) ? c.n : 0;
 	if (before(&c) == 0) {
+		c.n = whole > 0 ? whole : c.n;
 		struct iovec *head = mem_array((size_t)n + 1, sizeof(*head));
 
 		k = __real_pwritev(fd, head, head_of(head, iov, n, c.n), at);
@@ -330,9 +340,11 @@ static int flush(int fd)
 		disk_flush_failed(o);
 		return -1;
 	}
-	disk_flush(o);
+	int r = disk_flush(o) ? 0 : -1;
+	if (r != 0)
+		errno = EIO;
 	after();
-	return 0;
+	return r;
 }
 
 int __wrap_fdatasync(int fd) { return flush(fd); }

@@ -275,12 +275,21 @@ static bool run_later(struct loop *l)
 	return any;
 }
 
+static bool any_job_ended(const struct loop *l)
+{
+	LIST_EACH(it, tmp, &l->pools)
+		if (!list_empty(&LIST_OF(it, struct pool, node)->finished))
+			return true;
+	return false;
+}
+
 bool stage_turn(struct loop *l)
 {
-	bool any = false;
+	bool any = any_job_ended(l);
 
-	while (end_one_job(l))
-		any = true;
+	/* The loop may hear of it a turn later: what it does meanwhile is not what the job did. */
+	while (any && rnd_below(&stage.chance, 3) > 0 && end_one_job(l))
+		;
 	for (unsigned i = 0; i < 100 && ring_one_timer(l); i++)
 		;
 	return run_later(l) || any;
