@@ -60,7 +60,8 @@ static void put_messages(const struct state *s, struct part *p)
 		struct spool_kept k = {
 			.message = m->number,
 			.arrived = m->arrived,
-			.next_try = m->next_try,
+			/* The next process shall have it out, as this one. */
+			.next_try = m->flags & MSG_UNSURE ? m->arrived : m->next_try,
 			.tenant = m->tenant,
 			.dest = m->dest,
 			.nrcpts = m->nrcpts,
