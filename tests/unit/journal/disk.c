@@ -281,10 +281,11 @@ static void node_flush(struct disk_node *o)
 		octets_flush(o, false);
 }
 
-bool disk_flush(struct disk_node *o)
+bool disk_flush(struct disk_node *o, bool writer)
 {
 	if (o->failed) {
 		disk_flush_failed(o);
+		o->failed = !writer;
 		return false;
 	}
 	node_flush(o);

@@ -32,8 +32,8 @@ void disk_unlink(struct disk_node *dir, const char *name);
 void disk_write(struct disk_node *o, const struct iovec *iov, int n, uint64_t at, size_t k);
 void disk_truncate(struct disk_node *o, uint64_t size);
 void disk_reserve(struct disk_node *o, uint64_t size);
-/* A file's octets and size, or a directory's names. False: it fails, since a flush of all has failed, as Linux tells each file once. */
-bool disk_flush(struct disk_node *o);
+/* A file's octets and size, or a directory's names. False: it fails, since a flush of all has failed, as Linux tells each descriptor once: a writer is, and others are until then. */
+bool disk_flush(struct disk_node *o, bool writer);
 /* Tells nothing of earlier failures. */
 void disk_flush_all(struct disk *d);
 /* A flush that fails: what was dirty is clean now, written or not. */

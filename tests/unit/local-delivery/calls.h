@@ -13,7 +13,10 @@
 
 struct calls {
 	void *arg;
-	/* 0: go on; otherwise an errno value, and the call is not made. c->n of a write may be made smaller. */
+	/*
+	 * 0: go on; otherwise an errno value, and the call is not made. c->n of a write may be made smaller. A flush has the file's path, one of the file
+	 * system "all"; other calls have a name where they make, rename or remove one.
+	 */
 	int (*before)(void *arg, struct seam_call *c);
 	void (*after)(void *arg);
 };
