@@ -30,8 +30,10 @@ static int find_owner(const char *path, uint32_t *uid, int *home)
 	return EXIT_OK;
 }
 
-static int open_home(const struct cli *c, const char *address, uint32_t uid, int *home)
+/* *place: the inode of the directory that it stands in. */
+static int open_home(const struct cli *c, const char *address, uint32_t uid, int *home, uint64_t *place)
 {
+	struct stat st = { 0 };
 	char name[INCOMING_HOME_MAX], *slash;
 	int mail, shard, err = file_open_dir(AT_FDCWD, conf_str(c->conf, PARAM_DIRECTORY_MAIL), &mail);
 	incoming_home(uid, name);
@@ -42,7 +44,8 @@ static int open_home(const struct cli *c, const char *address, uint32_t uid, int
 		fd_close(&mail);
 	}
 	if (err == ERR_OK) {
-		err = file_open_dir(shard, slash + 1, home);
+		err = fstat(shard, &st) == 0 ? file_open_dir(shard, slash + 1, home) : ERR_IO;
+		*place = st.st_ino;
 		fd_close(&shard);
 	}
 	if (err == ERR_NOT_FOUND)
@@ -148,7 +151,8 @@ static int report_end(const struct cli *c, int err, const struct tool_result *r)
 	return r->bad ? EXIT_DATA : EXIT_OK;
 }
 
-static int run(const struct cli *c, int home, int dirfd, tool_fn *fn)
+/* place: where the home of an account's name must stand still when the account's lock is had; a restore may have come between. 0: anywhere. */
+static int run(const struct cli *c, int home, uint64_t place, int dirfd, tool_fn *fn)
 {
 	struct tool_report report = { .progress = isatty(STDERR_FILENO) ? show_progress : NULL, .bad = show_bad,
 		.mailbox = cli_json(c) ? NULL : show_mailbox };
@@ -160,6 +164,10 @@ static int run(const struct cli *c, int home, int dirfd, tool_fn *fn)
 	int err = store_open(NULL, home, &o, &s);
 	if (err != ERR_OK)
 		return cli_fail(EXIT_DATA, "%s: the mail cannot be read: %s", c->args[0], err_text(err));
+	if (place && !file_stands_in(home, place)) {
+		store_close(s);
+		return cli_fail(EXIT_LATER, "%s: nothing was done: its mail has just been restored", c->args[0]);
+	}
 	report.arg = &call;
 	err = fn(s, dirfd, &report, &r);
 	store_close(s);
@@ -190,11 +198,12 @@ static bool is_file(const char *path)
 static int mailbox_tool(struct cli *c, tool_fn *fn, bool make)
 {
 	uint32_t uid = 0;
+	uint64_t place = 0;
 	int home = -1, dirfd = -1;
 	bool path = strchr(c->args[0], '/') != NULL;
 	int code = path ? find_owner(c->args[0], &uid, &home) : cli_find_account(c, c->args[0], &uid);
 	if (!code && !path)
-		code = open_home(c, c->args[0], uid, &home);
+		code = open_home(c, c->args[0], uid, &home, &place);
 	if (!code && fn == tool_import_mbox && file_open_read(AT_FDCWD, c->args[1], &dirfd) != ERR_OK)
 		code = cli_fail(EXIT_DATA, "%s: cannot be read", c->args[1]);
 	else if (!code && fn != tool_import_mbox && c->nargs > 1)
@@ -202,7 +211,7 @@ static int mailbox_tool(struct cli *c, tool_fn *fn, bool make)
 	if (!code) /* an open file needs no more rights */
 		code = become(uid, home, fn == tool_import_mbox ? -1 : dirfd, fn == tool_import);
 	if (!code)
-		code = run(c, home, dirfd, fn);
+		code = run(c, home, place, dirfd, fn);
 	fd_close(&home);
 	fd_close(&dirfd);
 	return code;

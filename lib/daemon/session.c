@@ -58,17 +58,11 @@ static int become_account(const struct process_row *row, const struct ipc_sessio
  * What was exchanged for another since host opened it is nobody's home any more. Asked when the program has its account's lock, without which none is
  * exchanged: it stays as it is from then on.
  */
-static bool in_place(int homefd, uint64_t shard)
-{
-	struct stat st;
-	return fstatat(homefd, "..", &st, 0) == 0 && st.st_ino == shard;
-}
-
 static int start_in(const struct session_hooks *h, struct daemon *d, int homefd, const struct ipc_session_fork *m)
 {
 	int copy = fcntl(homefd, F_DUPFD_CLOEXEC, 0);
 	int err = copy < 0 ? ERR_LIMIT : h->start(d, homefd, m->uid);
-	if (err == ERR_OK && !in_place(copy, m->shard))
+	if (err == ERR_OK && !file_stands_in(copy, m->shard))
 		err = ERR_LOST;
 	fd_close(&copy);
 	return err;

@@ -341,6 +341,13 @@ int file_list_here(int fd, int (*fn)(const char *name, void *arg), void *arg)
 	return lseek(fd, 0, SEEK_SET) < 0 ? err_of_errno(errno) : walk(fd, fn, arg);
 }
 
+bool file_stands_in(int dirfd, uint64_t inode)
+{
+	struct stat st;
+
+	return fstatat(dirfd, "..", &st, 0) == 0 && st.st_ino == inode;
+}
+
 /* Linux releases the number even when close says EINTR: it is never tried again. */
 void fd_close(int *fd)
 {

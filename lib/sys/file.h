@@ -60,6 +60,9 @@ MUST_CHECK int file_list(int dirfd, int (*fn)(const char *name, void *arg), void
 /* The same by the descriptor itself, opened for reading: two system calls fewer, but nobody else may list by its description meanwhile. */
 MUST_CHECK int file_list_here(int fd, int (*fn)(const char *name, void *arg), void *arg);
 
+/* Whether the directory (O_PATH will do) stands, now, in the one that has this inode number. */
+bool file_stands_in(int dirfd, uint64_t inode);
+
 /* Descriptor habits. */
 void fd_close(int *fd); /* closes and sets -1; -1 is ignored */
 MUST_CHECK int fd_nonblock(int fd);

@@ -206,6 +206,13 @@ class LogIns:
         return self.ends
 
 
+def read(path):
+    with contextlib.suppress(OSError):
+        with open(path) as f:
+            return f.read()
+    return ""
+
+
 class Traced:
     """A restore of user1 that gets a signal at the when-th of its system calls of this name, or (None) whose calls are written down."""
     CALLS = "mkdirat,fchown,fsync,fdatasync,syncfs,rename,renameat,renameat2,unlink,unlinkat,wait4,connect"
@@ -215,7 +222,7 @@ class Traced:
         self.told = s.base + "/calls"
         what = ["-e", "trace=" + self.CALLS] if call is None else ["-e", "trace=" + call, "-e", "inject=%s:signal=%s:when=%d" % (call, signal, when)]
         self.s = s
-        self.p = subprocess.Popen(["strace", "-qq", "-o", self.told, "-e", "signal=none"] + what + [s.program, "-c", s.info["config"], "--json", "restore",
+        self.p = subprocess.Popen(["strace", "-qq", "-o", self.told] + what + [s.program, "-c", s.info["config"], "--json", "restore",
                                   s.base + "/one", "--account", s.name(1)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                   env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
 
@@ -223,11 +230,7 @@ class Traced:
         return [p for p in self.s.children(self.p.pid) if b"restore" in open("/proc/%d/cmdline" % p, "rb").read()][0]
 
     def stopped(self):
-        def look():
-            with contextlib.suppress(OSError, IndexError):
-                with open("/proc/%d/stat" % self.program()) as f:
-                    return f.read().rpartition(")")[2].split()[0] in "tT"
-        until(look, 60, "the restore to stand still", pause=0.1)
+        until(lambda: "stopped by SIGSTOP" in read(self.told), 60, "the restore to stand still", pause=0.1)
 
     def go_on(self):
         with contextlib.suppress(OSError, IndexError):
@@ -367,6 +370,61 @@ def test_while_a_home_is_held(s):
     same([i for i in [first] + many if now.count(i) != 1], [])
     same(s.mailbox(2), had + [first, second])
     s.wait_empty_queue()
+
+
+class Late:
+    """What it traces is stopped at a call, until it is let go on."""
+
+    def __init__(self, s, call, *what):
+        need("strace")
+        self.told = s.base + "/late"
+        self.p = subprocess.Popen(["strace", "-f", "-qq", "-o", self.told, "-e", "trace=" + call, "-e", "inject=%s:signal=STOP:when=1" % call] + list(what),
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def stopped(self):
+        self.pid = int(until(lambda: re.search(r"(?m)^(\d+) +--- stopped by SIGSTOP", read(self.told)), 60, "it to stand still", pause=0.1)[1])
+
+    def go_on(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+    def end(self):
+        self.p.send_signal(signal.SIGINT)
+        self.p.wait(60)
+
+
+def test_a_tool_that_comes_too_late(s):
+    """It has opened the home and not yet locked it when that is exchanged: what it would write there would be lost."""
+    s.postrider("mailbox", "export", s.name(2), s.base + "/some")
+    before = s.mailbox(1)
+    t = Late(s, "prctl", s.program, "-c", s.info["config"], "mailbox", "import", s.name(1), s.base + "/some")
+    t.stopped()
+    restore(s)
+    t.go_on()
+    out, _ = t.p.communicate(timeout=60)
+    same(t.p.returncode, 75, out)
+    assert b"just been restored" in out, out
+    same([i for i in s.mailbox(1) if i not in before], [])
+
+
+@needs_root
+def test_an_account_process_that_comes_too_late(s):
+    """The same of a process that host had forked for a log-in."""
+    restore(s)  # no process of the account runs
+    imapds = [p for p in s.children(s.pids("host")[0]) if "imapd" in read("/proc/%d/cmdline" % p)]
+    image = [p for p in imapds if not [q for q in imapds if p in s.children(q)]][0]
+    t = Late(s, "seccomp", "-p", str(image))
+    try:
+        until(lambda: "TracerPid:\t%d\n" % t.p.pid in read("/proc/%d/status" % image), 60, "strace to be attached")
+        c = s.session("imaps", timeout=60)
+        c.send('a LOGIN %s "%s"\r\n' % (s.name(1), PASSWORD))
+        t.stopped()
+        restore(s)
+        t.go_on()
+        until(lambda: re.search(r"child=%d .*event=session_not_started .*error=lost" % t.pid, s.log()), 60, "the process to see it", pause=0.1)
+        assert c.at_end(60), "the session goes on"
+    finally:
+        t.end()
+    until(lambda: can_log_in(s, 1), 60, "a log-in", pause=0.2)
 
 
 def can_log_in(s, n):
