@@ -450,6 +450,7 @@ static int start(struct daemon *d)
 	list_init(&l->parked);
 	l->parking = timer_new(d->loop, on_parking, l);
 	l->turn = (struct later){ .fn = pull, .arg = l };
+	fd_expect(streams_max() * FILES_OF_STREAM);
 	l->pool = pool_new(d->loop, THREADS);
 	struct stream_options o = { .mail = daemon_dir(d, "mail"), .check_owner = !daemon_single_user(d), .max = streams_max(), .frame_max = 1u << 30 };
 	l->streams = streams_new(d->loop, l->pool, &o);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -366,6 +367,17 @@ int fd_nonblock(int fd)
 	if (flags < 0)
 		return err_of_errno(errno);
 	return flags & O_NONBLOCK ? ERR_OK : result(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+
+void fd_expect(size_t n)
+{
+	int fd = open("/", O_PATH | O_CLOEXEC), high = -1;
+
+	/* The limit may be lower than was thought. */
+	for (; fd >= 0 && high < 0 && n > 64; n /= 2)
+		high = fcntl(fd, F_DUPFD_CLOEXEC, n > INT_MAX ? INT_MAX : (int)n - 1);
+	fd_close(&high);
+	fd_close(&fd);
 }
 
 int fd_cloexec(int fd, bool on)

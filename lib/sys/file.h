@@ -66,6 +66,11 @@ bool file_stands_in(int dirfd, uint64_t inode);
 /* Descriptor habits. */
 void fd_close(int *fd); /* closes and sets -1; -1 is ignored */
 MUST_CHECK int fd_nonblock(int fd);
+/*
+ * Makes room in the process' table for n descriptors, at once: where several threads share the table, each time that the kernel makes it bigger it waits
+ * for all processors, some milliseconds. Costs the kernel 8 octets for each. Best effort: as many as the limit allows, or what there is.
+ */
+void fd_expect(size_t n);
 MUST_CHECK int fd_cloexec(int fd, bool on);
 /* A sealed memfd with this content, for handing constant data to another process. */
 MUST_CHECK int fd_memfd(const char *name, struct view content, int *fd);

@@ -287,6 +287,36 @@ static void clocks(void **state)
 	assert_true(one != random_u64());
 }
 
+/* What the kernel's table has room for. */
+static size_t table_room(void)
+{
+	char line[128];
+	unsigned long n = 0;
+	FILE *f = fopen("/proc/self/status", "r");
+
+	assert_non_null(f);
+	while (n == 0 && fgets(line, sizeof line, f))
+		(void)sscanf(line, "FDSize: %lu", &n);
+	fclose(f);
+	return n;
+}
+
+static void expects_descriptors(void **state)
+{
+	int before = dup(0), after;
+
+	(void)state;
+	assert_true(before >= 0);
+	fd_expect(900);
+	assert_true(table_room() >= 900);
+	/* More than the limit allows does no harm, and nothing stays open. */
+	fd_expect(SIZE_MAX / 2);
+	after = dup(0);
+	assert_int_equal(after, before + 1);
+	fd_close(&after);
+	fd_close(&before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +328,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lists, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(locks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(proves_writers, set_up, tear_down),
+		cmocka_unit_test(expects_descriptors),
 		cmocka_unit_test(memfds),
 		cmocka_unit_test(clocks),
 	};
