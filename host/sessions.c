@@ -200,7 +200,7 @@ void sessions_end(struct host *h, uint32_t uid)
 	for (size_t i = 0; i < IMAGES; i++) {
 		struct account_process *p = map64_get(h->running[i], uid);
 		if (p != NULL)
-			ipc_channel_drop(p->channel);
+			ipc_channel_end(p->channel); /* a session just given gets its BYE, too */
 	}
 }
 

@@ -70,6 +70,7 @@ struct ipc_channel {
 	void *drained_arg;
 };
 
+static int push(struct ipc_channel *c);
 static void on_ready(void *arg, unsigned ready);
 static void flush_later(void *arg);
 static void take_all(struct ipc_channel *c);
@@ -260,6 +261,13 @@ static void disconnect(struct ipc_channel *c, const char *why)
 
 void ipc_channel_drop(struct ipc_channel *c)
 {
+	disconnect(c, NULL);
+}
+
+void ipc_channel_end(struct ipc_channel *c)
+{
+	if (c->fd >= 0)
+		(void)push(c);
 	disconnect(c, NULL);
 }
 

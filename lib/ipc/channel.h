@@ -54,6 +54,8 @@ void ipc_channel_connect(struct ipc_channel *c, int fd);
 void ipc_channel_free(struct ipc_channel *c);
 /* Ends the connection as if the peer had gone (on_down and on_lost are called). */
 void ipc_channel_drop(struct ipc_channel *c);
+/* The same, but what waits to be sent and can go now goes first. */
+void ipc_channel_end(struct ipc_channel *c);
 
 bool ipc_channel_is_up(const struct ipc_channel *c);
 enum ipc_role ipc_channel_peer(const struct ipc_channel *c);

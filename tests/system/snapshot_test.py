@@ -194,10 +194,9 @@ class LogIns:
                 c = self.s.imap(self.n)
                 self.ends.append("OK")
                 c.shutdown()
-            except imaplib.IMAP4.error as e:
-                self.ends.append(str(e))
-            except OSError as e:
-                self.ends.append("lost: %s" % e)
+            except (imaplib.IMAP4.error, OSError) as e:
+                # A process that is on its way out may take what came last with it.
+                self.ends.append("lost: %s" % e if isinstance(e, OSError) or "EOF" in str(e) else str(e))
             self.over.wait(0.02)
 
     def stop(self):
