@@ -192,13 +192,14 @@ def test_many_recipients(s):
 
 
 def test_one_id_from_connection_to_delivery(s):
-    ident = s.send(to=3)
-    s.wait_mail(3, ident)
-    until(lambda: "event=removed" in s.log().splitlines()[-1] or "event=removed" in s.log(), 5)
-    log = s.log()
-    m = re.findall(r"role=smtpd-mx .*event=queued session=(\S+) queue_id=(\S+)", log)[-1]
-    assert "event=connect session=" + m[0] in log
-    assert re.search(r"role=local-delivery .*event=delivered queue_id=" + m[1], log)
+    def queued():
+        return re.findall(r"role=smtpd-mx .*event=queued session=(\S+) queue_id=(\S+)", s.log())
+
+    before = len(queued())
+    s.wait_mail(3, s.send(to=3))
+    session, queue_id = until(lambda: queued()[before:], why="the message to be logged")[-1]
+    until(lambda: re.search(r"role=local-delivery .*event=delivered queue_id=" + queue_id, s.log()), why="its delivery to be logged")
+    assert "event=connect session=" + session in s.log()
 
 
 def test_queue_is_empty_at_the_end(s):
