@@ -584,7 +584,7 @@ static void check_copy(const struct letter *l, int id, unsigned user)
 	CHECK(c->found <= 1, "doubled: letter %d of user %u stands there %u times", id, user, c->found);
 	CHECK(l->fate != GONE || c->found == 0, "letter %d of user %u was refused, and is there", id, user);
 	CHECK(!c->expunged || c->found == 0, "letter %d of user %u was expunged, and is back", id, user);
-	CHECK(l->fate != TAKEN || c->expunge_asked || c->found == 1, "lost: letter %d of user %u", id, user);
+	CHECK(l->fate != TAKEN || c->expunge_asked || c->found == 1, "lost: letter %d of user %u (queue id %s, %u octets)", id, user, l->queue_id, (unsigned)l->size);
 }
 
 static void look_at_all(struct world *w)
