@@ -432,6 +432,16 @@ static void settle(struct stream *st, struct list *waits, uint64_t durable, uint
 	}
 }
 
+/* Comes again a little later, unless something else makes it come sooner. */
+static void rest(struct streams *s, struct stream *st)
+{
+	if (!list_empty(&st->dirty))
+		return;
+	list_append(&s->resting, &st->dirty);
+	if (!timer_armed(s->again))
+		timer_set(s->again, AGAIN_MS);
+}
+
 /*
  * A failed flush takes what was appended meanwhile with it: the stream has rolled to what was durable before. But what was found at the opening stays
  * (journal_flush_end), and so must be neither told durable nor told gone: its delivery would come again when the floor has passed it.
@@ -443,11 +453,8 @@ static void undo(struct streams *s, struct stream *st, uint64_t from, uint64_t t
 	seen_undo(st->seen, from, to);
 	settle(st, &st->flushing, durable, from, to, err);
 	settle(st, &st->waiting, durable, from, to, err);
-	if (list_empty(&st->waiting) || !list_empty(&st->dirty))
-		return;
-	list_append(&s->resting, &st->dirty);
-	if (!timer_armed(s->again))
-		timer_set(s->again, AGAIN_MS);
+	if (!list_empty(&st->waiting))
+		rest(s, st);
 }
 
 static void rested(void *arg)
@@ -476,10 +483,14 @@ static void end_stream(struct streams *s, struct stream *st)
 	}
 	st->fresh = st->fresh && !s->many;
 	settle(st, &st->flushing, UINT64_MAX, 0, 0, ERR_OK);
-	if (st->news && s->news)
+	/* Sessions see no more than is published. */
+	bool unseen = journal_publish(st->journal) != ERR_OK;
+	if (st->news && s->news && !unseen)
 		s->news(s->news_arg, st->uid);
-	st->news = !list_empty(&st->waiting);
-	if (st->news)
+	st->news = unseen || !list_empty(&st->waiting);
+	if (unseen)
+		rest(s, st);
+	else if (st->news)
 		set_dirty(s, st);
 	else if (streams_held(s, st->uid))
 		close_stream(s, st);

@@ -190,9 +190,10 @@ static int flush_good(struct journal *j, const struct journal_flush *f)
 	if (f->to > j->durable) {
 		int r = j->backend->ops->mark_put(j->backend, f->to);
 
-		/* To an owner the published mark only spares reading; another shared writer would cut at it. */
+		/* To an owner the published mark only spares reading (journal_publish); another shared writer would cut at it. */
 		if (r != ERR_OK && j->o.role != JOURNAL_OWNER)
 			return r;
+		j->unpublished = r != ERR_OK;
 		j->flush_octets = (7 * j->flush_octets + (f->to - j->durable)) / 8;
 		j->durable = f->to;
 	}
@@ -209,6 +210,14 @@ static int flush_good(struct journal *j, const struct journal_flush *f)
 	else if (j->pending_from < j->durable)
 		j->pending_from = j->durable;
 	return ERR_OK;
+}
+
+int journal_publish(struct journal *j)
+{
+	int r = j->unpublished ? j->backend->ops->mark_put(j->backend, j->durable) : ERR_OK;
+
+	j->unpublished = r != ERR_OK;
+	return r;
 }
 
 /*

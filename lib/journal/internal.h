@@ -85,6 +85,7 @@ struct journal {
 	size_t listed;                     /* files that the last load found, whether they count or not */
 	uint64_t clock;                    /* for segment.used */
 	uint64_t compact_at;
+	bool unpublished;  /* the mark could not be written: others know of less than is durable */
 	uint64_t flush_octets; /* of a flush, as they were lately */
 	struct ahead ahead;
 	struct window window;

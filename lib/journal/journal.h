@@ -93,6 +93,12 @@ MUST_CHECK int journal_flush_end(struct journal *j, struct journal_flush *f, uin
 /* All three at once, blocking: for tools and tests. */
 MUST_CHECK int journal_flush(struct journal *j);
 /*
+ * For an owner whose readers go by journal_settled: a flush may have succeeded, and its mark not been written. Writes it then; ERR_OK when all that is
+ * durable is published.
+ */
+MUST_CHECK int journal_publish(struct journal *j);
+
+/*
  * Makes later flushes cheaper, beside appends and flushes, in three steps as they are: zeros are written some way ahead of the end, so that a
  * small flush finds its place written before and has no metadata to take along. For owners, with `ahead` in the options; begun again and again,
  * after each flush was begun. NULL when nothing is to be done: enough is ready, flushes are big, or the store gains nothing by it.

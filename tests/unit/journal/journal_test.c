@@ -450,6 +450,42 @@ static void zeros_stay_ahead(void **state)
 	journal_close(j);
 }
 
+static int fail_mark(void *arg, struct seam_call *c)
+{
+	const bool *on = arg;
+
+	return *on && c->op == SEAM_WRITE && strcmp(c->name, "lock") == 0 ? EIO : 0;
+}
+
+/* While there is an owner, readers go by its mark: one that could not be written is not forgotten. */
+static void an_owner_publishes_late(void **state)
+{
+	struct home *h = *state;
+	bool on = false;
+	struct journal_seam seam = { .arg = &on, .before = fail_mark };
+	struct journal_options o = { .role = JOURNAL_OWNER, .create = true, .seam = &seam };
+	struct journal *j, *reader;
+	uint64_t before;
+
+	assert_int_equal(journal_open(h->fd, &o, &j), ERR_OK);
+	add_text(j, 7, "one");
+	assert_int_equal(journal_flush(j), ERR_OK);
+	assert_int_equal(journal_publish(j), ERR_OK);
+	before = journal_durable(j);
+	reader = home_open(h, JOURNAL_READER, 0);
+	on = true;
+	add_text(j, 7, "two");
+	assert_int_equal(journal_flush(j), ERR_OK);
+	assert_int_not_equal(journal_publish(j), ERR_OK);
+	assert_int_equal(journal_refresh(reader), ERR_OK);
+	assert_int_equal(journal_settled(reader), before);
+	on = false;
+	assert_int_equal(journal_publish(j), ERR_OK);
+	assert_int_equal(journal_settled(reader), journal_durable(j));
+	journal_close(reader);
+	journal_close(j);
+}
+
 static void a_stream_is_made_for_a_later_flush(void **state)
 {
 	struct home *h = *state;
@@ -565,6 +601,7 @@ int main(void)
 		home_test(compaction_keeps_positions),
 		home_test(drop_frees_the_lowest),
 		home_test(its_tail_leads_to_its_start),
+		home_test(an_owner_publishes_late),
 		home_test(zeros_ahead_harm_nothing),
 		home_test(zeros_stay_ahead),
 		home_test(a_stream_is_made_for_a_later_flush),
