@@ -432,7 +432,7 @@ static void settle(struct stream *st, struct list *waits, uint64_t durable, uint
 	}
 }
 
-/* Comes again a little later, unless something else makes it come sooner. */
+/* Comes again a little later, with what is appended meanwhile. */
 static void rest(struct streams *s, struct stream *st)
 {
 	if (!list_empty(&st->dirty))
