@@ -118,14 +118,30 @@ static bool is_many(const struct round *r, uint32_t key)
 	return line && line->n >= LANES_OF_ONE;
 }
 
-/* Whose lane it is where this tenant and this destination have none together. */
+/* Those who share have numbers that no account has, and hardly anybody else. */
+static uint32_t bucket(uint32_t key)
+{
+	return UINT32_MAX - key % LANES_SHARED;
+}
+
+static bool has_any(const struct round *r, uint32_t key)
+{
+	return map64_get(r->lines, key) != NULL;
+}
+
+/*
+ * Whose lane it is where this tenant and this destination have none together. Whoever has nothing ready yet, as tenant or as destination, is a newcomer,
+ * whose turn comes when every other's has come once: never in a lane behind those of others, however many lanes there are.
+ */
 static void share(const struct lanes *l, size_t all, uint32_t *tenant, uint32_t *dest)
 {
-	bool full = all >= LANES_MAX, of_tenant = is_many(&l->rounds[BY_TENANT], *tenant), of_dest = is_many(&l->rounds[BY_DEST], *dest);
+	const struct round *by_tenant = &l->rounds[BY_TENANT], *by_dest = &l->rounds[BY_DEST];
+	bool full = all >= LANES_MAX && has_any(by_tenant, *tenant) && has_any(by_dest, *dest);
+	bool of_tenant = is_many(by_tenant, *tenant), of_dest = is_many(by_dest, *dest);
 	if (full || of_tenant)
-		*dest %= LANES_SHARED;
+		*dest = bucket(*dest);
 	if (full || of_dest)
-		*tenant %= LANES_SHARED;
+		*tenant = bucket(*tenant);
 }
 
 static uint64_t key_of(uint32_t tenant, uint32_t dest)

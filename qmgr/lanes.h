@@ -18,7 +18,7 @@ struct ready {
 	uint32_t from, to;
 };
 
-#define LANES_MAX 100000  /* lanes of their own: what is ready beyond shares lanes, which bounds memory */
+#define LANES_MAX 100000  /* lanes of their own for pairs of which both are known: what is ready beyond shares lanes, which bounds memory */
 #define LANES_OF_ONE 1000 /* the same for one tenant, and for one destination: no single flood takes the lanes of the others */
 #define LANES_SHARED 256u /* destinations, and tenants, for which lanes that are shared stand */
 
@@ -26,8 +26,11 @@ struct lanes;
 struct lanes *lanes_new(void);
 void lanes_free(struct lanes *l);
 /*
- * Puts it behind the others of its lane. all: how many lanes there are, here and elsewhere. From LANES_MAX on several tenants and destinations share a
- * lane; from LANES_OF_ONE on several destinations of one tenant, or several tenants of one destination.
+ * Puts it behind the others of its lane. all: how many lanes there are, here and elsewhere. From LANES_MAX on tenants that have lanes share them where
+ * they write to destinations that have some; from LANES_OF_ONE on several destinations of one tenant, or several tenants of one destination, do. A
+ * tenant without any lane, and a destination without any, gets one of its own, so that what is ready first waits for at most a turn of each of the
+ * others: of the tenants or of the destinations, of whichever there are fewer. There are never more than LANES_MAX lanes, one for each tenant and
+ * each destination, and those that are shared.
  */
 void lanes_add(struct lanes *l, size_t all, uint32_t tenant, uint32_t dest, struct ready r);
 /* Takes the first of the lane whose turn it is; false when nothing is ready. */

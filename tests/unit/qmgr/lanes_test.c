@@ -118,7 +118,7 @@ static void very_many_share_lanes(void **state)
 	assert_non_null(seen);
 	for (uint32_t i = 0; i < N; i++)
 		add(l, 1000 + i / SIDE, 1000 + i % SIDE, i);
-	assert_in_range(lanes_lanes(l), LANES_MAX, LANES_MAX + LANES_SHARED * LANES_SHARED);
+	assert_in_range(lanes_lanes(l), LANES_MAX, LANES_MAX + LANES_SHARED * LANES_SHARED + 2 * SIDE);
 	assert_int_equal(lanes_count(l), N);
 	while (lanes_take(l, &r)) {
 		assert_false(seen[r.number]);
@@ -129,6 +129,32 @@ static void very_many_share_lanes(void **state)
 	assert_int_equal(lanes_lanes(l), 0);
 	free(seen);
 	lanes_free(l);
+}
+
+/* However many lanes there are: who has nothing ready comes after a turn of each other tenant, or of each other destination, and never after all of them. */
+static void a_newcomer_has_a_lane_of_its_own(void **state)
+{
+	enum { SIDE = 600, N = SIDE * SIDE, TENANT = 1000, DEST = 5000, ALIKE = 100 * LANES_SHARED };
+	static const struct {
+		uint32_t tenant, dest;
+	} newcomers[] = {
+		{ 7, 9 },                                   /* neither has anything */
+		{ TENANT + ALIKE, DEST + ALIKE }, /* the same, with the remainders of others */
+		{ TENANT + 5, 11 },                         /* one of the flood's senders, to another destination */
+		{ 13, DEST + 5 },                           /* another sender, to one of the flood's destinations */
+	};
+	(void)state;
+	for (size_t k = 0; k < sizeof newcomers / sizeof *newcomers; k++) {
+		struct lanes *l = lanes_new();
+		for (uint32_t i = 0; i < N; i++)
+			add(l, TENANT + i / SIDE, DEST + i % SIDE, i);
+		assert_true(lanes_lanes(l) >= LANES_MAX);
+		size_t lanes = lanes_lanes(l);
+		add(l, newcomers[k].tenant, newcomers[k].dest, 777777);
+		assert_int_equal(lanes_lanes(l), lanes + 1);
+		assert_true(turns_until(l, 777777) <= 2 * (SIDE + LANES_SHARED + 1));
+		lanes_free(l);
+	}
 }
 
 /* A lane is in both rounds: it comes and goes with what it holds, whichever way its turn came. */
@@ -194,6 +220,7 @@ int main(void)
 		cmocka_unit_test(a_flood_of_many_senders_to_many_delays_by_a_turn_of_each),
 		cmocka_unit_test(one_flood_takes_no_lane_of_others),
 		cmocka_unit_test(very_many_share_lanes),
+		cmocka_unit_test(a_newcomer_has_a_lane_of_its_own),
 		cmocka_unit_test(each_is_taken_once),
 		cmocka_unit_test(the_floor_is_the_oldest_that_is_out),
 	};
