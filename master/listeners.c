@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/num.h"
 #include "daemon/confine.h"
 #include "log/log.h"
 #include "master.h"
@@ -19,16 +18,6 @@ static struct listener *add(struct master *m, const char *name, enum ipc_role ro
 	return l;
 }
 
-/* "192.0.2.1:25", "[2001:db8::1]:25", "*:25" is not taken: an address is named. */
-static int parse(struct view v, struct sock_addr *a)
-{
-	size_t colon = view_rfind(v, ':');
-	uint32_t port;
-	if (colon == SIZE_MAX || !num_u32(view_skip(v, colon + 1), 65535, &port))
-		return ERR_INVALID;
-	return sock_addr_parse(view_head(v, colon), (uint16_t)port, a);
-}
-
 static int open_tcp(struct master *m, const char *name, enum ipc_role role)
 {
 	char parameter[64];
@@ -40,7 +29,7 @@ static int open_tcp(struct master *m, const char *name, enum ipc_role role)
 		int fd = -1;
 		if (m->nlisteners == MASTER_LISTENERS)
 			return ERR_LIMIT;
-		int err = parse(v, &a);
+		int err = sock_addr_with_port(v, &a);
 		if (err == ERR_OK)
 			err = sock_listen_tcp(&a, &fd);
 		if (err != ERR_OK) {

@@ -60,6 +60,15 @@ static size_t octets_of(const struct sock_addr *a, uint8_t out[16])
 	return 4;
 }
 
+int sock_addr_with_port(struct view text, struct sock_addr *out)
+{
+	size_t colon = view_rfind(text, ':');
+	uint32_t port;
+	if (colon == SIZE_MAX || !num_u32(view_skip(text, colon + 1), 65535, &port))
+		return ERR_INVALID;
+	return sock_addr_parse(view_head(text, colon), (uint16_t)port, out);
+}
+
 void sock_addr_text(const struct sock_addr *a, char out[64])
 {
 	uint8_t octets[16];

@@ -19,6 +19,8 @@ struct sock_addr {
 
 /* A numeric IPv4 or IPv6 address (brackets allowed) and port. No name service is asked. */
 MUST_CHECK int sock_addr_parse(struct view ip, uint16_t port, struct sock_addr *out);
+/* The same as one text: "192.0.2.1:25", "[2001:db8::1]:25". */
+MUST_CHECK int sock_addr_with_port(struct view text, struct sock_addr *out);
 /* The address as text ("192.0.2.1", "2001:db8::1"; "local" for UNIX sockets), at most 64 octets with NUL. IPv4-mapped IPv6 is shown as IPv4. */
 void sock_addr_text(const struct sock_addr *a, char out[64]);
 uint16_t sock_addr_port(const struct sock_addr *a);

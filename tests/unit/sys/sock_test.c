@@ -37,6 +37,13 @@ static void parses(void **state)
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		assert_int_equal(sock_addr_parse(view_of(bad[i]), 25, &a), ERR_INVALID);
 	assert_int_equal(sock_addr_parse(view_make("1.2.3.4\0x", 9), 25, &a), ERR_INVALID);
+	assert_int_equal(sock_addr_with_port(VIEW("[2001:db8::1]:587"), &a), ERR_OK);
+	sock_addr_text(&a, text);
+	assert_string_equal(text, "2001:db8::1");
+	assert_int_equal(sock_addr_port(&a), 587);
+	assert_int_equal(sock_addr_with_port(VIEW("192.0.2.1"), &a), ERR_INVALID);
+	assert_int_equal(sock_addr_with_port(VIEW("192.0.2.1:65536"), &a), ERR_INVALID);
+	assert_int_equal(sock_addr_with_port(VIEW(":25"), &a), ERR_INVALID);
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
 		a = addr(good[i][0], 2525);
 		sock_addr_text(&a, text);
