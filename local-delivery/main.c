@@ -95,7 +95,7 @@ static void send_report(struct job *j)
 		struct ipc_result r = { .index = p->index, .outcome = p->outcome, .status = view_of(p->status), .text = view_of(p->text) };
 		INVARIANT(ipc_result_put(&list, &r) == ERR_OK);
 	}
-	struct ipc_report m = { j->offer, { buf_view(&list), j->n } };
+	struct ipc_report m = { j->offer, IPC_HEARD_NOTHING, { buf_view(&list), j->n } };
 	int err = c ? ipc_send(c, IPC_REPORT, &m, NULL, 0) : ERR_LOST;
 	if (err != ERR_OK)
 		log_warn("report_lost", LU("offer", j->offer), LERR("error", err));

@@ -28,18 +28,28 @@ static void drained(void *arg, struct ipc_channel *c)
 	due(arg);
 }
 
-static void make_group(struct qmgr *q, unsigned i, enum ipc_role role, unsigned first, unsigned n)
+static struct agent *make_agents(struct qmgr *q, enum ipc_role role, unsigned first, unsigned n)
 {
-	struct group *g = &q->groups[i];
-	*g = (struct group){ .lanes = lanes_new(), .agents = mem_array(n ? n : 1, sizeof *g->agents), .n = n, .local = role == ROLE_LOCAL_DELIVERY,
-		.index = i };
+	struct agent *agents = mem_array(n ? n : 1, sizeof *agents);
 	for (unsigned k = 0; k < n; k++) {
-		struct agent *a = &g->agents[k];
-		*a = (struct agent){ .channel = daemon_channel_at(q->d, role, first + k), .group = g };
+		struct agent *a = &agents[k];
+		*a = (struct agent){ .channel = daemon_channel_at(q->d, role, first + k), .local = role == ROLE_LOCAL_DELIVERY };
 		list_init(&a->offers);
 		ipc_channel_set_data(a->channel, a);
 		ipc_on_drained(a->channel, drained, q);
 	}
+	return agents;
+}
+
+static void make_local(struct qmgr *q, unsigned i, unsigned n)
+{
+	q->groups[i] = (struct group){ .lanes = lanes_new(), .agents = make_agents(q, ROLE_LOCAL_DELIVERY, i, n), .n = n, .local = true, .index = i };
+}
+
+static void make_remote(struct qmgr *q, unsigned hop)
+{
+	unsigned i = q->nlocal + hop;
+	q->groups[i] = (struct group){ .lanes = lanes_new(), .agents = q->remote, .n = q->nremote, .index = i, .hop = hop, .windows = windows_new() };
 }
 
 /* Seconds by which the wall clock is ahead of the one that never jumps. */
@@ -52,10 +62,15 @@ void agents_init(struct qmgr *q)
 {
 	unsigned n = daemon_channels(q->d, ROLE_LOCAL_DELIVERY);
 	q->nlocal = n ? n : 1;
-	q->groups = mem_array(q->nlocal + 1, sizeof *q->groups);
+	q->nremote = daemon_channels(q->d, ROLE_SMTP_CLIENT);
+	q->remote = make_agents(q, ROLE_SMTP_CLIENT, 0, q->nremote);
+	q->routes = routes_new(q->d->conf);
+	q->ngroups = q->nlocal + routes_hops(q->routes);
+	q->groups = mem_array(q->ngroups, sizeof *q->groups);
 	for (unsigned i = 0; i < q->nlocal; i++)
-		make_group(q, i, ROLE_LOCAL_DELIVERY, i, n ? 1 : 0);
-	make_group(q, q->nlocal, ROLE_SMTP_CLIENT, 0, daemon_channels(q->d, ROLE_SMTP_CLIENT));
+		make_local(q, i, n ? 1 : 0);
+	for (unsigned hop = 0; hop < routes_hops(q->routes); hop++)
+		make_remote(q, hop);
 	q->offers = map64_new();
 	q->schedule = (struct later){ .fn = schedule_later, .arg = q };
 	q->due = timer_new(q->d->loop, due, q);
@@ -71,7 +86,7 @@ static struct group *local_group(struct qmgr *q, uint32_t uid)
 
 static struct group *group_of(struct qmgr *q, const struct spool_recipient *r)
 {
-	return r->kind == 1 ? local_group(q, r->uid) : &q->groups[q->nlocal];
+	return r->kind == 1 ? local_group(q, r->uid) : &q->groups[q->nlocal + routes_hop(q->routes, r->address)];
 }
 
 /* Whose mail it is, to the lanes: the account, or the other host's name hashed. */
@@ -83,7 +98,7 @@ static uint32_t dest_of(const struct spool_recipient *r)
 static size_t all_lanes(const struct qmgr *q)
 {
 	size_t n = 0;
-	for (unsigned i = 0; i <= q->nlocal; i++)
+	for (unsigned i = 0; i < q->ngroups; i++)
 		n += lanes_lanes(q->groups[i].lanes);
 	return n;
 }
@@ -100,20 +115,53 @@ static void add_part(struct qmgr *q, struct group *g, struct message *m, uint32_
 	m->parts++;
 }
 
+/* A part in the making: its recipients from the first on. */
+struct part {
+	bool any;
+	uint32_t from, dest, last;
+};
+
+/* Several domains are a destination of their own, so that the mail of none of them is measured by another. */
+static void join(struct part *p, uint32_t i, uint32_t dest, bool local)
+{
+	if (!p->any)
+		*p = (struct part){ true, i, dest, dest };
+	else if (!local && dest != p->last)
+		p->dest = (p->dest * 31 + dest) | DEST_REMOTE;
+	p->last = dest;
+}
+
 /* A message whose recipients go several ways: one part for each group that has any. */
 static void make_parts(struct qmgr *q, struct message *m, const struct spool_message *sm)
 {
-	bool *had = mem_array(q->nlocal + 1, sizeof *had);
+	struct part *parts = mem_array(q->ngroups, sizeof *parts);
 	struct view rest = sm->rcpts.bytes;
 	struct spool_recipient r;
 	for (uint32_t i = 0; spool_recipient_next(&rest, &r); i++) {
 		struct group *g = group_of(q, &r);
-		if (had[g->index] || state_is_done(m, i))
+		if (!state_is_done(m, i))
+			join(&parts[g->index], i, dest_of(&r), g->local);
+	}
+	for (unsigned i = 0; i < q->ngroups; i++)
+		if (parts[i].any)
+			add_part(q, &q->groups[i], m, parts[i].dest, parts[i].from);
+	free(parts);
+}
+
+/* The same, one for each domain of other hosts: one of them held up the others. */
+static void split_parts(struct qmgr *q, struct message *m, const struct spool_message *sm)
+{
+	struct map64 *had = map64_new();
+	struct view rest = sm->rcpts.bytes;
+	struct spool_recipient r;
+	for (uint32_t i = 0; spool_recipient_next(&rest, &r); i++) {
+		struct group *g = group_of(q, &r);
+		uint64_t key = (uint64_t)g->index << 32 | (g->local ? 0 : dest_of(&r));
+		if (state_is_done(m, i) || map64_set(had, key, m))
 			continue;
-		had[g->index] = true;
 		add_part(q, g, m, dest_of(&r), i);
 	}
-	free(had);
+	map64_free(had);
 }
 
 void agents_ready(struct qmgr *q, handle h)
@@ -122,12 +170,14 @@ void agents_ready(struct qmgr *q, handle h)
 	struct spool_message sm;
 	int err = ERR_OK;
 	m->flags &= (uint16_t)~MSG_UNSURE;
-	if (m->dest & DEST_REMOTE)
+	if (m->flags & MSG_STALLED) /* only here, where it has no parts: they are gathered as they were made */
+		m->flags |= MSG_SPLIT;
+	if ((m->dest & DEST_REMOTE) && !routes_may_have(q->routes, m->dest))
 		add_part(q, &q->groups[q->nlocal], m, m->dest, 0);
-	else if (m->dest != DEST_MANY)
+	else if (m->dest != DEST_MANY && !(m->dest & DEST_REMOTE))
 		add_part(q, local_group(q, m->dest), m, m->dest, 0);
 	else if ((err = qmgr_load(q, m, &sm)) == ERR_OK)
-		make_parts(q, m, &sm);
+		(m->flags & MSG_SPLIT ? split_parts : make_parts)(q, m, &sm);
 	if (m->parts == 0) {
 		log_error("message_unreadable", LU("number", m->number), LERR("error", err));
 		state_wait(q->state, h, (uint32_t)(qmgr_now() + conf_num(q->d->conf, PARAM_QUEUE_RETRY_MAX)));
@@ -141,29 +191,41 @@ void agents_ready(struct qmgr *q, handle h)
  * Gathers what the group shall deliver now of what is ready. What an offer does not hold becomes a part of its own: the same recipients are not
  * gathered twice, whether their results are recorded meanwhile or not.
  */
-static struct offer *gather(struct qmgr *q, struct group *g, struct message *m, const struct ready *ready, const struct spool_message *sm,
-	struct buf *list)
+static struct offer *gather(struct qmgr *q, struct group *g, struct message *m, uint32_t dest, const struct ready *ready,
+	const struct spool_message *sm, struct buf *list)
 {
-	uint32_t max = m->nrcpts < OFFER_RCPTS ? m->nrcpts : OFFER_RCPTS;
+	uint32_t max = m->nrcpts < OFFER_RCPTS ? m->nrcpts : OFFER_RCPTS, first = 0;
 	struct offer *o = mem_new(sizeof *o + max * sizeof *o->rcpts);
 	struct view rest = sm->rcpts.bytes;
 	struct spool_recipient r;
+	o->group = g;
 	o->number = m->number;
+	o->dest = dest;
 	for (uint32_t i = 0; i < ready->to && spool_recipient_next(&rest, &r); i++) {
 		if (i < ready->from || state_is_done(m, i) || group_of(q, &r) != g)
 			continue;
+		bool other = !g->local && o->n > 0 && dest_of(&r) != first;
+		if (other && (m->flags & MSG_SPLIT))
+			continue;
 		if (o->n == max) {
-			add_ready(q, g, m, dest_of(&r), (struct ready){ m->number, i, ready->to });
+			add_ready(q, g, m, dest, (struct ready){ m->number, i, ready->to });
 			m->parts++;
 			break;
 		}
 		if (o->n == 0)
-			o->dest = dest_of(&r);
+			first = dest_of(&r);
+		o->mixed = o->mixed || other;
 		struct ipc_offered e = { i, r.uid, r.address, r.original, r.orcpt, r.notify };
 		INVARIANT(ipc_offered_put(list, &e) == ERR_OK);
 		o->rcpts[o->n++] = (struct offered_rcpt){ i, r.notify };
 	}
 	return o;
+}
+
+/* Where the group's mail goes; empty: nowhere, or to local mailboxes. */
+static struct view host_of(const struct qmgr *q, const struct group *g)
+{
+	return g->local ? VIEW_NONE : routes_host(q->routes, q->d->conf, g->hop);
 }
 
 static int send_offer(struct qmgr *q, struct offer *o, struct agent *a, const struct message *m, const struct spool_message *sm, struct view list)
@@ -182,7 +244,7 @@ static int send_offer(struct qmgr *q, struct offer *o, struct agent *a, const st
 		.queue_id = view_of(id),
 		.sender = sm->sender,
 		.envid = sm->envid,
-		.next_hop = a->group->local ? VIEW_NONE : conf_text(q->d->conf, PARAM_RELAY_HOST),
+		.next_hop = host_of(q, o->group),
 		.rcpts = { list, o->n },
 		.headers = sm->headers,
 		.content = sm->content,
@@ -202,10 +264,15 @@ static void defer(struct qmgr *q, struct offer *o, const char *status, const cha
 	struct fate *fates = mem_array(o->n, sizeof *fates);
 	for (uint32_t i = 0; i < o->n; i++)
 		fates[i] = (struct fate){ .index = o->rcpts[i].index, .outcome = IPC_LATER, .notify = o->rcpts[i].notify, .status = view_of(status),
-			.text = view_of(text), .unsure = o->agent && o->agent->group->local };
+			.text = view_of(text), .unsure = o->agent && o->agent->local };
 	results_take(q, o->number, fates, o->n);
 	free(fates);
 	free(o);
+}
+
+static unsigned connections(const struct qmgr *q)
+{
+	return (unsigned)conf_num(q->d->conf, PARAM_RELAY_CONNECTIONS);
 }
 
 static void put_out(struct qmgr *q, struct offer *o, struct agent *a, struct message *m)
@@ -216,19 +283,23 @@ static void put_out(struct qmgr *q, struct offer *o, struct agent *a, struct mes
 	(void)map64_set(q->offers, o->id, o);
 	a->room--;
 	a->rcpts += o->n;
-	if (a->group->local)
+	if (a->local)
 		floor_out(q->floor, m);
+	else
+		windows_out(o->group->windows, o->dest);
 }
 
-static void take_back(struct qmgr *q, struct offer *o)
+static void take_back(struct qmgr *q, struct offer *o, enum ipc_heard heard)
 {
 	list_remove(&o->node);
 	(void)map64_del(q->offers, o->id);
 	o->agent->rcpts -= o->n;
+	if (!o->agent->local)
+		windows_in(o->group->windows, connections(q), o->dest, heard);
 }
 
 /* Offers one part of the message to the agent; a is NULL where there is no next host. */
-static void offer(struct qmgr *q, struct group *g, struct agent *a, handle h, const struct ready *ready)
+static void offer(struct qmgr *q, struct group *g, struct agent *a, handle h, uint32_t dest, const struct ready *ready)
 {
 	struct message *m = state_message(q->state, h);
 	struct spool_message sm;
@@ -240,7 +311,7 @@ static void offer(struct qmgr *q, struct group *g, struct agent *a, handle h, co
 		return;
 	}
 	buf_init(&list, SIZE_MAX);
-	struct offer *o = gather(q, g, m, ready, &sm, &list);
+	struct offer *o = gather(q, g, m, dest, ready, &sm, &list);
 	if (o->n == 0) {
 		free(o);
 		results_settle(q, h);
@@ -250,7 +321,7 @@ static void offer(struct qmgr *q, struct group *g, struct agent *a, handle h, co
 		put_out(q, o, a, m);
 		err = send_offer(q, o, a, m, &sm, buf_view(&list));
 		if (err != ERR_OK) {
-			take_back(q, o);
+			take_back(q, o, IPC_HEARD_NOTHING);
 			log_warn("offer_failed", LU("number", m->number), LERR("error", err));
 			defer(q, o, "4.3.0", "the message cannot be handed to its delivery agent");
 		}
@@ -273,20 +344,51 @@ static struct agent *free_agent(struct group *g)
 	return NULL;
 }
 
+/* A next hop takes no more of what the agents can take than it leaves: so the others are served also when several hang. */
+static bool hop_goes(const struct qmgr *q, const struct group *g)
+{
+	uint64_t spare = 0;
+	for (unsigned i = 0; i < q->nremote; i++)
+		spare += q->remote[i].room;
+	return windows_any(g->windows, connections(q)) && windows_count(g->windows) < spare;
+}
+
+struct turn {
+	const struct windows *windows;
+	unsigned most;
+};
+
+static bool dest_goes(void *arg, uint32_t dest)
+{
+	const struct turn *t = arg;
+	return windows_go(t->windows, t->most, dest);
+}
+
+static bool always(void *arg, uint32_t dest)
+{
+	(void)arg;
+	(void)dest;
+	return true;
+}
+
 static void serve_group(struct qmgr *q, struct group *g)
 {
-	bool nowhere = !g->local && conf_text(q->d->conf, PARAM_RELAY_HOST).n == 0;
+	bool nowhere = !g->local && host_of(q, g).n == 0, bounded = !g->local && !nowhere;
+	struct turn turn = { g->windows, connections(q) };
 	unsigned n = 0;
+	if (!g->local)
+		lanes_go_on(g->lanes, nowhere ? always : dest_goes, &turn);
 	while (lanes_count(g->lanes)) {
-		struct agent *a = nowhere ? NULL : free_agent(g);
+		struct agent *a = nowhere || (bounded && !hop_goes(q, g)) ? NULL : free_agent(g);
 		struct ready ready;
+		uint32_t dest;
 		if (!a && !nowhere)
 			return;
 		if (n++ == PROMOTE) { /* let the others have their turn of the loop */
 			timer_set(q->due, 0);
 			return;
 		}
-		if (!lanes_take(g->lanes, &ready))
+		if (!lanes_take(g->lanes, bounded ? dest_goes : NULL, &turn, &ready, &dest))
 			return;
 		handle h = state_find(q->state, ready.number);
 		if (h == HANDLE_NONE)
@@ -294,7 +396,7 @@ static void serve_group(struct qmgr *q, struct group *g)
 		if (state_message(q->state, h)->flags & (MSG_HOLD | MSG_GONE))
 			results_settle(q, h);
 		else
-			offer(q, g, a, h, &ready);
+			offer(q, g, a, h, dest, &ready);
 	}
 }
 
@@ -348,7 +450,7 @@ void agents_schedule(struct qmgr *q)
 	if (q->d->stopping) /* nothing more is begun, and the timer is the stop's now */
 		return;
 	promote(q);
-	for (unsigned i = 0; i <= q->nlocal; i++)
+	for (unsigned i = 0; i < q->ngroups; i++)
 		serve_group(q, &q->groups[i]);
 }
 
@@ -383,9 +485,9 @@ void agents_down(struct qmgr *q, struct ipc_channel *c)
 	LIST_EACH (it, tmp, &a->offers) {
 		struct offer *o = LIST_OF(it, struct offer, node);
 		handle h = state_find(q->state, o->number);
-		take_back(q, o);
+		take_back(q, o, IPC_HEARD_NOTHING);
 		if (h != HANDLE_NONE)
-			add_ready(q, a->group, state_message(q->state, h), o->dest,
+			add_ready(q, o->group, state_message(q->state, h), o->dest,
 				(struct ready){ o->number, o->rcpts[0].index, o->rcpts[o->n - 1].index + 1 });
 		free(o);
 	}
@@ -407,6 +509,14 @@ static struct fate *fate_of(struct fate *fates, uint32_t n, uint32_t index)
 	return lo < n && fates[lo].index == index ? &fates[lo] : NULL;
 }
 
+/* Next time the domains go apart: one of them may hold up the others. */
+static void note_stall(struct qmgr *q, uint64_t number)
+{
+	handle h = state_find(q->state, number);
+	if (h != HANDLE_NONE)
+		state_message(q->state, h)->flags |= MSG_STALLED;
+}
+
 void on_report(void *arg, struct ipc_channel *from, const void *m, int *fds, size_t nfds)
 {
 	struct qmgr *q = qmgr_of(arg);
@@ -419,21 +529,24 @@ void on_report(void *arg, struct ipc_channel *from, const void *m, int *fds, siz
 	struct fate *fates = mem_array(o->n, sizeof *fates);
 	for (uint32_t i = 0; i < o->n; i++)
 		fates[i] = (struct fate){ .index = o->rcpts[i].index, .outcome = IPC_LATER, .notify = o->rcpts[i].notify, .status = VIEW("4.3.0"),
-			.text = VIEW("the delivery agent said nothing of this recipient"), .unsure = o->agent->group->local };
+			.text = VIEW("the delivery agent said nothing of this recipient"), .unsure = o->agent->local };
 	struct view rest = r->results.bytes;
 	struct ipc_result e;
 	while (ipc_result_next(&rest, &e)) {
 		struct fate *f = fate_of(fates, o->n, e.index);
 		if (!f || (e.outcome > IPC_NEVER && e.outcome != IPC_UNSURE))
 			continue;
-		f->unsure = e.outcome == IPC_UNSURE && o->agent->group->local;
+		f->unsure = e.outcome == IPC_UNSURE && o->agent->local;
 		f->outcome = e.outcome == IPC_UNSURE ? IPC_LATER : e.outcome;
 		f->noted = e.noted != 0;
 		f->status = e.status;
 		f->remote = e.remote;
 		f->text = e.text;
 	}
-	take_back(q, o);
+	enum ipc_heard heard = r->heard <= IPC_HEARD_NOBODY ? (enum ipc_heard)r->heard : IPC_HEARD_NOTHING;
+	take_back(q, o, heard);
+	if (o->mixed && heard == IPC_HEARD_STALL)
+		note_stall(q, o->number);
 	results_take(q, o->number, fates, o->n);
 	free(fates);
 	free(o);

@@ -10,16 +10,25 @@
 /* The two ways in which turns go round. */
 enum way { BY_TENANT, BY_DEST, WAYS };
 
+enum { BACK = 2 };
+
+static enum way other(enum way w)
+{
+	return w == BY_TENANT ? BY_DEST : BY_TENANT;
+}
+
 /* A tenant, or a destination: it exists while it has a lane. */
 struct line {
-	struct list node;
-	struct list turn; /* its lanes, the one whose turn it is first */
-	size_t n;         /* so many */
+	struct list node;  /* in the round where it has a turn; a destination that is stopped is among those, and a tenant all of whose lanes lead there nowhere */
+	struct list turn;  /* its lanes, the one whose turn it is first */
+	struct list aside; /* of a destination: the lanes that are out of their tenants' turns, since these came to them when it was stopped */
+	size_t n;          /* lanes */
 	uint32_t key;
+	bool stopped;
 };
 
 struct place {
-	struct list node; /* in the line */
+	struct list node; /* in the line, or aside */
 	struct line *line;
 	struct lane *lane;
 };
@@ -40,6 +49,7 @@ struct round {
 struct lanes {
 	struct round rounds[WAYS];
 	enum way next; /* whose turn it is */
+	struct list stopped; /* destinations */
 	struct map64 *lanes;
 	size_t n;
 };
@@ -47,6 +57,7 @@ struct lanes {
 struct lanes *lanes_new(void)
 {
 	struct lanes *l = mem_new(sizeof *l);
+	list_init(&l->stopped);
 	for (unsigned w = 0; w < WAYS; w++) {
 		list_init(&l->rounds[w].turn);
 		l->rounds[w].lines = map64_new();
@@ -59,9 +70,10 @@ static void leave(struct round *r, struct place *p)
 {
 	struct line *line = p->line;
 	list_remove(&p->node);
+	if (list_empty(&line->turn))
+		list_remove(&line->node);
 	if (--line->n > 0)
 		return;
-	list_remove(&line->node);
 	(void)map64_del(r->lines, line->key);
 	free(line);
 }
@@ -88,7 +100,10 @@ void lanes_free(struct lanes *l)
 {
 	if (!l)
 		return;
-	for (struct lane *lane; (lane = first_lane(&l->rounds[BY_TENANT])) != NULL;)
+	size_t it = 0;
+	uint64_t key;
+	void *lane;
+	while (map64_next(l->lanes, &it, &key, &lane))
 		drop(l, lane);
 	for (unsigned w = 0; w < WAYS; w++)
 		map64_free(l->rounds[w].lines);
@@ -102,10 +117,13 @@ static void enter(struct round *r, struct lane *lane, struct place *p, uint32_t 
 	if (!line) {
 		line = mem_new(sizeof *line);
 		line->key = key;
+		list_init(&line->node);
 		list_init(&line->turn);
+		list_init(&line->aside);
 		(void)map64_set(r->lines, key, line);
-		list_append(&r->turn, &line->node);
 	}
+	if (list_empty(&line->node))
+		list_append(&r->turn, &line->node);
 	p->lane = lane;
 	p->line = line;
 	list_append(&line->turn, &p->node);
@@ -186,25 +204,91 @@ void lanes_add(struct lanes *l, size_t all, uint32_t tenant, uint32_t dest, stru
 	l->n++;
 }
 
+/* ---- destinations that are stopped ---- */
+
+static void stop(struct lanes *l, struct line *dest)
+{
+	if (dest->stopped)
+		return;
+	dest->stopped = true;
+	list_remove(&dest->node);
+	list_append(&l->stopped, &dest->node);
+}
+
+/* The tenant's turn passes over the lane, until its destination brings it back. */
+static void set_aside(struct lane *lane)
+{
+	struct place *p = &lane->places[BY_TENANT];
+	list_remove(&p->node);
+	if (list_empty(&p->line->turn))
+		list_remove(&p->line->node);
+	list_append(&lane->places[BY_DEST].line->aside, &p->node);
+}
+
+/* A few at a time, as the destination's turns come: there may be very many. */
+static void bring_back(struct lanes *l, struct line *dest)
+{
+	for (unsigned n = 0; n < BACK && !list_empty(&dest->aside); n++) {
+		struct place *p = LIST_OF(list_first(&dest->aside), struct place, node);
+		list_remove(&p->node);
+		list_append(&p->line->turn, &p->node);
+		if (list_empty(&p->line->node))
+			list_append(&l->rounds[BY_TENANT].turn, &p->line->node);
+	}
+}
+
+void lanes_go_on(struct lanes *l, bool (*goes)(void *arg, uint32_t dest), void *arg)
+{
+	LIST_EACH (it, tmp, &l->stopped) {
+		struct line *dest = LIST_OF(it, struct line, node);
+		if (!goes(arg, dest->key))
+			continue;
+		dest->stopped = false;
+		list_remove(&dest->node);
+		list_append(&l->rounds[BY_DEST].turn, &dest->node);
+		bring_back(l, dest);
+	}
+}
+
+/* The lane whose turn it is, and by which way it came. */
+static struct lane *next_lane(struct lanes *l, bool (*goes)(void *arg, uint32_t dest), void *arg, enum way *by)
+{
+	for (;;) {
+		*by = list_empty(&l->rounds[l->next].turn) ? other(l->next) : l->next;
+		struct lane *lane = first_lane(&l->rounds[*by]);
+		if (!lane)
+			return NULL;
+		struct line *dest = lane->places[BY_DEST].line;
+		if (!dest->stopped && goes && !goes(arg, dest->key))
+			stop(l, dest);
+		if (!dest->stopped)
+			return lane;
+		if (*by == BY_TENANT)
+			set_aside(lane);
+	}
+}
+
 static void to_the_end(struct list *head, struct list *node)
 {
 	list_remove(node);
 	list_append(head, node);
 }
 
-bool lanes_take(struct lanes *l, struct ready *r)
+bool lanes_take(struct lanes *l, bool (*goes)(void *arg, uint32_t dest), void *arg, struct ready *r, uint32_t *dest)
 {
-	struct round *round = &l->rounds[l->next];
-	struct lane *lane = first_lane(round);
+	enum way by;
+	struct lane *lane = next_lane(l, goes, arg, &by);
 	if (!lane)
 		return false;
-	struct place *p = &lane->places[l->next];
+	struct place *p = &lane->places[by];
 	*r = lane->ring[lane->first];
+	*dest = lane->places[BY_DEST].line->key;
 	lane->first = (lane->first + 1) % lane->cap;
 	l->n--;
-	to_the_end(&round->turn, &p->line->node);
+	to_the_end(&l->rounds[by].turn, &p->line->node);
 	to_the_end(&p->line->turn, &p->node);
-	l->next = l->next == BY_TENANT ? BY_DEST : BY_TENANT;
+	bring_back(l, lane->places[BY_DEST].line);
+	l->next = other(l->next);
 	if (--lane->n == 0)
 		drop(l, lane);
 	return true;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Lanes: whose turn it is. What is ready for a group of agents (one local-delivery, or all of smtp-client) stands in lanes, one for each pair of
+ * Lanes: whose turn it is. What is ready for a group of agents (one local-delivery, or those of a next hop) stands in lanes, one for each pair of
  * tenant and destination. Every other turn is a tenant's, and goes round its destinations; the turns between are a destination's, and go round
  * its tenants. So neither a flood of one sender, to whomever it goes, nor one to a single destination, by however many senders, delays the
- * others by more than a few deliveries. Pure.
+ * others by more than a few deliveries. Where so much is out to a destination that no more may be begun, its lanes have no turns. Pure.
  */
 #ifndef POSTRIDER_QMGR_LANES_H
 #define POSTRIDER_QMGR_LANES_H
@@ -33,8 +33,13 @@ void lanes_free(struct lanes *l);
  * each destination, and those that are shared.
  */
 void lanes_add(struct lanes *l, size_t all, uint32_t tenant, uint32_t dest, struct ready r);
-/* Takes the first of the lane whose turn it is; false when nothing is ready. */
-bool lanes_take(struct lanes *l, struct ready *r);
+/*
+ * Takes the first of the lane whose turn it is, and says where it leads, as it was added or shared; false when nothing may go. goes (NULL: all may) says
+ * whether to this destination another may be begun; one to which none may has no turns until lanes_go_on asks again.
+ */
+bool lanes_take(struct lanes *l, bool (*goes)(void *arg, uint32_t dest), void *arg, struct ready *r, uint32_t *dest);
+/* Something was delivered, or given up: asks for each destination that has no turns. There are no more of these than were begun and are not over. */
+void lanes_go_on(struct lanes *l, bool (*goes)(void *arg, uint32_t dest), void *arg);
 /* How many are ready, and in how many lanes. */
 size_t lanes_count(const struct lanes *l);
 size_t lanes_lanes(const struct lanes *l);

@@ -12,10 +12,12 @@ libqmgr_a_SOURCES = \
 	qmgr/floor.c qmgr/floor.h \
 	qmgr/heap.c \
 	qmgr/lanes.c qmgr/lanes.h \
+	qmgr/routes.c qmgr/routes.h \
 	qmgr/spool.c qmgr/spool.h qmgr/spool_private.h \
 	qmgr/state.c qmgr/state.h qmgr/state_private.h \
 	qmgr/table.c \
-	qmgr/tidy.c
+	qmgr/tidy.c \
+	qmgr/windows.c qmgr/windows.h
 nodist_libqmgr_a_SOURCES = qmgr/records.c qmgr/records.h
 BUILT_SOURCES += qmgr/records.h qmgr/records.c
 CLEANFILES += qmgr/records.h qmgr/records.c

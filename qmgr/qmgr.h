@@ -19,7 +19,9 @@
 #include "qmgr/content.h"
 #include "qmgr/floor.h"
 #include "qmgr/lanes.h"
+#include "qmgr/routes.h"
 #include "qmgr/spool.h"
+#include "qmgr/windows.h"
 
 #define OFFER_RCPTS 1000           /* recipients in one offer, as messages.tbl bounds them */
 #define BACKLOG_MAX (4u << 20)     /* octets that may wait in a channel to an agent */
@@ -30,19 +32,21 @@ struct qmgr;
 /* One process that delivers. */
 struct agent {
 	struct ipc_channel *channel;
-	struct group *group;
+	bool local;
 	uint32_t room;      /* offers that it may still be sent */
 	uint32_t rcpts;     /* recipients of those that are out */
 	struct list offers; /* out, oldest first */
 };
 
-/* Agents that serve the same lanes: each local-delivery for itself, all smtp-clients together. */
+/* Lanes that are served together: those of one local-delivery, or of one next hop, which all smtp-clients serve. */
 struct group {
 	struct lanes *lanes;
 	struct agent *agents;
 	unsigned n, turn;
 	bool local;
 	unsigned index;
+	unsigned hop;            /* the next hop's number */
+	struct windows *windows; /* the next hop's */
 };
 
 struct offered_rcpt {
@@ -51,9 +55,11 @@ struct offered_rcpt {
 };
 struct offer {
 	struct list node;
+	struct group *group;
 	struct agent *agent;
 	uint64_t id, number;
-	uint32_t dest;
+	uint32_t dest; /* as the lanes have it */
+	bool mixed;    /* recipients of several domains of other hosts */
 	uint32_t n;
 	struct offered_rcpt rcpts[];
 };
@@ -76,8 +82,11 @@ struct qmgr {
 	struct contents *contents;
 	struct cache *cache;
 	struct floor *floor;
-	struct group *groups; /* the local ones, then the remote one */
-	unsigned nlocal;
+	struct group *groups; /* the local ones, then one for each next hop */
+	unsigned nlocal, ngroups;
+	struct agent *remote; /* the smtp-clients */
+	unsigned nremote;
+	struct routes *routes;
 	struct map64 *offers; /* by id */
 	uint64_t last_id; /* of offers and requests */
 	struct later schedule;

@@ -30,6 +30,8 @@ enum {
 	MSG_OUT = 32,    /* a delivery of it may have happened, and its result is not durable */
 	MSG_HOLD = 64,   /* to be held when nothing of it is under way */
 	MSG_GONE = 128,  /* to be deleted then */
+	MSG_STALLED = 512, /* a next hop stopped answering when it was offered recipients of several domains */
+	MSG_SPLIT = 1024,  /* so each domain has an offer of its own */
 	MSG_UNSURE = 256, /* it may have been delivered, and nothing says so: it stays out until it was tried again */
 };
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * smtp-client: delivers to the configured relay host by SMTP. One offer at a time goes over a connection; a connection that is done waits a few
- * seconds for the next. A host that cannot be reached is left alone for a while, and what is offered for it meanwhile waits in the queue.
+ * smtp-client: delivers to the configured relay hosts by SMTP. One offer at a time goes over a connection; a connection that is done waits a few
+ * seconds for the next. A host that cannot be reached, and a domain for which one stopped answering, is left alone for a while, and what is offered
+ * for it meanwhile waits in the queue. How many offers are out to which host, qmgr decides.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "base/list.h"
 #include "base/mem.h"
-#include "base/num.h"
 #include "daemon/daemon.h"
 #include "log/log.h"
 #include "smtp-client/session.h"
@@ -18,16 +19,25 @@
 #include "tls/context.h"
 #include "tls/stream.h"
 
-enum { CONNECTIONS = 20, CONNECT_S = 30, REST_MS = 30000, MESSAGES_MAX = 100, HOST_MAX = 320 };
+enum { OFFERS = 200, CONNECT_S = 30, REST_MS = 30000, RESTS_MAX = 1000, MESSAGES_MAX = 100, HOST_MAX = 320 };
 
 struct client {
 	struct daemon *d;
 	struct tls_client *tls;
 	struct list connections;
-	uint64_t down_until; /* loop time: the host could not be reached */
-	char down_host[HOST_MAX + 1], down_why[500];
+	struct list rests; /* the one that is over first comes first */
+	unsigned nrests;
 	uint32_t freed;
 	struct later turn;
+};
+
+/* A host that is left alone for a while, or a domain of its. */
+struct rest {
+	struct list node;
+	uint64_t until; /* loop time */
+	char host[HOST_MAX + 1], why[500];
+	size_t ndomain; /* 0: all of the host's */
+	char domain[HOST_MAX];
 };
 
 /* An offer in hand. */
@@ -35,6 +45,7 @@ struct delivery {
 	uint64_t offer;
 	struct arena *arena;
 	struct mail mail;
+	struct view domain; /* of all recipients; empty where they have several */
 	struct view queue_id;
 	void *map;
 	size_t mapped;
@@ -83,8 +94,8 @@ static void pull(void *arg)
 		c->freed = 0;
 }
 
-/* Every recipient has its outcome: qmgr is told, and may offer another. spoke: a host said it, not we. */
-static void report(struct client *c, struct delivery *v, const char *host, bool spoke)
+/* Every recipient has its outcome: qmgr is told, and may offer another. Where the host answered to all, it is the one that said so. */
+static void report(struct client *c, struct delivery *v, const char *host, enum ipc_heard heard)
 {
 	struct ipc_channel *q = daemon_channel(c->d, ROLE_QMGR, 0);
 	struct buf list;
@@ -97,19 +108,54 @@ static void report(struct client *c, struct delivery *v, const char *host, bool 
 			.outcome = (uint8_t)r->outcome,
 			.noted = v->mail.noted,
 			.status = view_of(r->status),
-			.remote = spoke ? view_head(view_of(host), 255) : VIEW_NONE,
+			.remote = heard == IPC_HEARD_ALL ? view_head(view_of(host), 255) : VIEW_NONE,
 			.text = view_of(r->text),
 		};
 		INVARIANT(ipc_result_put(&list, &e) == ERR_OK);
 		log_rcpt(v, r, host);
 	}
-	struct ipc_report m = { v->offer, { buf_view(&list), v->mail.n } };
+	struct ipc_report m = { v->offer, (uint8_t)heard, { buf_view(&list), v->mail.n } };
 	if (!q || ipc_send(q, IPC_REPORT, &m, NULL, 0) != ERR_OK)
 		log_warn("report_lost", LU("offer", v->offer));
 	buf_fini(&list);
 	free_delivery(v);
 	c->freed++;
 	loop_later(c->d->loop, &c->turn);
+}
+
+/* ---- hosts and domains that are left alone ---- */
+
+static void end_rest(struct client *c, struct rest *r)
+{
+	list_remove(&r->node);
+	free(r);
+	c->nrests--;
+}
+
+static void leave_alone(struct client *c, const char *host, struct view domain, const char *why)
+{
+	struct rest *r = mem_new(sizeof *r);
+	r->until = loop_now(c->d->loop) + REST_MS;
+	memcpy(r->host, host, sizeof r->host);
+	(void)snprintf(r->why, sizeof r->why, "%s", why);
+	r->ndomain = domain.n < sizeof r->domain ? domain.n : 0;
+	if (r->ndomain)
+		memcpy(r->domain, domain.p, r->ndomain);
+	list_append(&c->rests, &r->node);
+	if (++c->nrests > RESTS_MAX)
+		end_rest(c, LIST_OF(list_first(&c->rests), struct rest, node));
+}
+
+static const struct rest *resting(struct client *c, struct view host, struct view domain)
+{
+	LIST_EACH (it, tmp, &c->rests) {
+		struct rest *r = LIST_OF(it, struct rest, node);
+		if (r->until <= loop_now(c->d->loop))
+			end_rest(c, r);
+		else if (view_eqs(host, r->host) && (r->ndomain == 0 || view_ieq(domain, view_make(r->domain, r->ndomain))))
+			return r;
+	}
+	return NULL;
 }
 
 /* ---- connections ---- */
@@ -122,19 +168,30 @@ static void drop(struct connection *k)
 	free(k);
 }
 
-/* The connection is of no use any more; what it carried is settled as far as it got, the rest waits. */
-static void give_up(struct connection *k, const char *status, const char *why)
+/* Is the host there, as far as other connections tell? */
+static bool is_there(const struct client *c, const char *host)
+{
+	LIST_EACH (it, tmp, &c->connections) {
+		const struct connection *k = LIST_OF(it, struct connection, node);
+		if (k->greeted && strcmp(k->host, host) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The connection is of no use any more; what it carried is settled as far as it got, the rest waits. heard: what that says of the host, if it was there. */
+static void give_up(struct connection *k, const char *status, const char *why, enum ipc_heard heard)
 {
 	struct client *c = k->c;
 	session_lost(&k->session, status, why);
 	if (!k->greeted) {
-		c->down_until = loop_now(c->d->loop) + REST_MS;
-		memcpy(c->down_host, k->host, sizeof c->down_host);
-		memcpy(c->down_why, k->session.why, sizeof c->down_why);
+		heard = IPC_HEARD_NOBODY;
+		if (!is_there(c, k->host))
+			leave_alone(c, k->host, VIEW_NONE, k->session.why);
 	}
 	if (k->delivery) {
 		mail_settle(&k->delivery->mail, MAIL_LATER, status, why);
-		report(c, k->delivery, k->host, false);
+		report(c, k->delivery, k->host, heard);
 	}
 	drop(k);
 }
@@ -161,7 +218,7 @@ static void end_message(struct connection *k)
 	k->greeted = true;
 	if (v) {
 		k->delivery = NULL;
-		report(k->c, v, k->host, true);
+		report(k->c, v, k->host, IPC_HEARD_ALL);
 	}
 	if (++k->messages >= MESSAGES_MAX) {
 		session_quit(&k->session, stream_output(k->stream));
@@ -182,7 +239,7 @@ static void start_tls(struct connection *k)
 {
 	int err = stream_starttls_client(k->stream, k->c->tls, VIEW_NONE);
 	if (err != ERR_OK)
-		give_up(k, "4.7.0", "the next host sent more behind its answer to STARTTLS");
+		give_up(k, "4.7.0", "the next host sent more behind its answer to STARTTLS", IPC_HEARD_NOTHING);
 	else
 		watch(k);
 }
@@ -212,7 +269,7 @@ static void handle(struct connection *k, enum session_event e)
 	case SESSION_FAILED: {
 		char why[500];
 		memcpy(why, k->session.why, sizeof why);
-		give_up(k, "4.4.0", why);
+		give_up(k, "4.4.0", why, IPC_HEARD_NOTHING);
 		break;
 	}
 	}
@@ -286,16 +343,19 @@ static void on_closed(void *arg, struct stream *s, enum stream_end why)
 	if (!k->delivery)
 		drop(k);
 	else if (!k->greeted && k->session.state == S_BANNER)
-		give_up(k, "4.4.1", why == STREAM_END_CLEAN ? "the next host closed without a greeting" : "the next host cannot be reached");
+		give_up(k, "4.4.1", why == STREAM_END_CLEAN ? "the next host closed without a greeting" : "the next host cannot be reached",
+			IPC_HEARD_NOBODY);
 	else
-		give_up(k, "4.4.2", "the connection was lost");
+		give_up(k, "4.4.2", "the connection was lost", IPC_HEARD_STALL);
 }
 
 static void on_time(void *arg)
 {
 	struct connection *k = arg;
 	if (k->delivery) {
-		give_up(k, "4.4.2", "the next host took too long");
+		if (k->greeted && k->delivery->domain.n)
+			leave_alone(k->c, k->host, k->delivery->domain, "the next host took too long for this domain");
+		give_up(k, "4.4.2", "the next host took too long", IPC_HEARD_STALL);
 		return;
 	}
 	session_quit(&k->session, stream_output(k->stream));
@@ -312,19 +372,11 @@ static const struct stream_callbacks callbacks = {
 	.on_closed = on_closed,
 };
 
-static bool parse_host(struct view v, struct sock_addr *a)
-{
-	size_t colon = view_rfind(v, ':');
-	uint32_t port;
-	return colon != SIZE_MAX && num_u32(view_skip(v, colon + 1), 65535, &port) &&
-		sock_addr_parse(view_head(v, colon), (uint16_t)port, a) == ERR_OK;
-}
-
 static int open_connection(struct connection *k)
 {
 	struct sock_addr a;
 	int fd;
-	if (!parse_host(view_of(k->host), &a))
+	if (sock_addr_with_port(view_of(k->host), &a) != ERR_OK)
 		return ERR_INVALID;
 	int err = sock_connect(&a, &fd);
 	if (err != ERR_OK && err != ERR_AGAIN)
@@ -355,9 +407,9 @@ static void connect_for(struct client *c, struct delivery *v, struct view host)
 	k->delivery = v;
 	int err = open_connection(k);
 	if (err == ERR_INVALID)
-		give_up(k, "4.3.5", "relay_host is not an address and port");
+		give_up(k, "4.3.5", "the next hop is not an address and port", IPC_HEARD_NOTHING);
 	else if (err != ERR_OK)
-		give_up(k, "4.4.1", err_text(err));
+		give_up(k, "4.4.1", err_text(err), IPC_HEARD_NOBODY);
 }
 
 /* ---- offers ---- */
@@ -380,6 +432,12 @@ static bool take_content(struct delivery *v, const struct ipc_offer *o, int *fds
 	return true;
 }
 
+static struct view domain_of(struct view address)
+{
+	size_t at = view_rfind(address, '@');
+	return at == SIZE_MAX ? address : view_skip(address, at + 1);
+}
+
 static struct delivery *new_delivery(const struct ipc_offer *o)
 {
 	struct delivery *v = mem_new(sizeof *v);
@@ -395,7 +453,12 @@ static struct delivery *new_delivery(const struct ipc_offer *o)
 		.headers = arena_view(v->arena, o->headers),
 		.rcpts = arena_alloc(v->arena, o->rcpts.count * sizeof(struct mail_rcpt)),
 	};
-	while (ipc_offered_next(&rest, &r))
+	while (ipc_offered_next(&rest, &r)) {
+		struct view domain = domain_of(r.address);
+		if (v->mail.n == 0)
+			v->domain = arena_view(v->arena, domain);
+		else if (!view_ieq(domain, v->domain))
+			v->domain = VIEW_NONE;
 		v->mail.rcpts[v->mail.n++] = (struct mail_rcpt){
 			.index = r.index,
 			.notify = r.notify,
@@ -403,12 +466,8 @@ static struct delivery *new_delivery(const struct ipc_offer *o)
 			.orcpt = arena_view(v->arena, r.orcpt),
 			.outcome = MAIL_OPEN,
 		};
+	}
 	return v;
-}
-
-static bool is_down(const struct client *c, struct view host)
-{
-	return loop_now(c->d->loop) < c->down_until && view_eqs(host, c->down_host);
 }
 
 static void on_offer(void *arg, struct ipc_channel *from, const void *m, int *fds, size_t nfds)
@@ -416,6 +475,7 @@ static void on_offer(void *arg, struct ipc_channel *from, const void *m, int *fd
 	struct client *c = client_of(arg);
 	const struct ipc_offer *o = m;
 	struct delivery *v = new_delivery(o);
+	const struct rest *rest;
 	struct connection *k;
 	(void)from;
 	bool good = take_content(v, o, fds, nfds);
@@ -423,10 +483,10 @@ static void on_offer(void *arg, struct ipc_channel *from, const void *m, int *fd
 		fd_close(&fds[i]);
 	if (!good) {
 		mail_settle(&v->mail, MAIL_LATER, "4.3.0", "the content cannot be read");
-		report(c, v, "", false);
-	} else if (is_down(c, o->next_hop)) {
-		mail_settle(&v->mail, MAIL_LATER, "4.4.1", c->down_why);
-		report(c, v, c->down_host, false);
+		report(c, v, "", IPC_HEARD_NOTHING);
+	} else if ((rest = resting(c, o->next_hop, v->domain)) != NULL) {
+		mail_settle(&v->mail, MAIL_LATER, "4.4.1", rest->why);
+		report(c, v, rest->host, IPC_HEARD_NOTHING);
 	} else if ((k = idle_connection(c, o->next_hop)) != NULL) {
 		k->delivery = v;
 		begin_message(k);
@@ -443,6 +503,7 @@ static int init(struct daemon *d)
 	d->user = c;
 	c->d = d;
 	list_init(&c->connections);
+	list_init(&c->rests);
 	c->turn = (struct later){ .fn = pull, .arg = c };
 	tls_init();
 	return tls_client_new(false, NULL, &c->tls);
@@ -458,7 +519,7 @@ static void on_up(void *arg, struct ipc_channel *q)
 {
 	struct client *c = client_of(arg);
 	(void)q;
-	c->freed = CONNECTIONS;
+	c->freed = OFFERS;
 	loop_later(c->d->loop, &c->turn);
 }
 

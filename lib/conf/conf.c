@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "conf/table.h"
+#include "sys/sock.h"
 
 #define VALUE_MAX 8192 /* octets of one value */
 
@@ -235,9 +236,24 @@ int conf_read(struct conf *c, const char *file, struct view text, struct buf *wh
 	return result;
 }
 
-int conf_check(const struct conf *c, struct buf *why)
+static int check_routes(const struct conf *c, struct buf *why)
 {
 	int result = ERR_OK;
+	struct view item;
+	for (size_t i = 0; conf_item(c, PARAM_RELAY_ROUTES, i, &item); i++) {
+		struct sock_addr a;
+		size_t equals = view_find(item, '=');
+		if (equals != SIZE_MAX && equals > 0 && sock_addr_with_port(view_skip(item, equals + 1), &a) == ERR_OK)
+			continue;
+		buf_printf(why, "relay_routes: '%.*s' is not domain=address:port\n", (int)item.n, item.p);
+		result = ERR_INVALID;
+	}
+	return result;
+}
+
+int conf_check(const struct conf *c, struct buf *why)
+{
+	int result = check_routes(c, why);
 	for (unsigned i = 0; i < PARAM_COUNT; i++) {
 		struct view v = conf_text(c, (enum param_id)i);
 		if (!view_starts(view_of(conf_table[i].name), VIEW("directory.")) || (v.n > 0 && v.p[0] == '/'))

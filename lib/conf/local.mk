@@ -32,8 +32,10 @@ PARAMETERS = \
 	lib/conf/parameters/queue.warn \
 	lib/conf/parameters/recipient_delimiter \
 	lib/conf/parameters/recipient_limit \
+	lib/conf/parameters/relay_connections \
 	lib/conf/parameters/relay_host \
 	lib/conf/parameters/relay_networks \
+	lib/conf/parameters/relay_routes \
 	lib/conf/parameters/smtpd.bare_newline \
 	lib/conf/parameters/smtpd.clients_per_address \
 	lib/conf/parameters/smtpd.data_rate \

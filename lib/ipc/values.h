@@ -6,6 +6,14 @@
 /* outcome: of most requests. */
 enum ipc_outcome { IPC_DONE = 0, IPC_LATER = 1, IPC_NEVER = 2, IPC_REFUSED = 3, IPC_UNSURE = 4 };
 
+/* heard: of a next hop, while a message went there. */
+enum ipc_heard {
+	IPC_HEARD_NOTHING, /* it was not asked, or nothing can be concluded */
+	IPC_HEARD_ALL,     /* an answer to everything */
+	IPC_HEARD_STALL,   /* it was there, and stopped answering in this message */
+	IPC_HEARD_NOBODY,  /* it was not there */
+};
+
 /* door: the protocol that a user logs in by. */
 enum ipc_door { IPC_DOOR_SMTP = 1, IPC_DOOR_IMAP, IPC_DOOR_POP3, IPC_DOOR_MANAGESIEVE };
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""Nobody waits for another's flood: of one sender, to a next hop that does not answer, to one mailbox. A delivery agent is stopped, the flood is taken and
+"""Nobody waits for another's flood: of one sender, to a next hop or a destination that does not answer, to one mailbox. A delivery agent is stopped, the flood is taken and
 made ready, then the single message of another; when the agent goes on, what it delivers before the single message is what it had in hand, and what is
 offered along with that: it is counted. How long the single message took is told, and nothing is concluded from it.
 
@@ -128,8 +128,8 @@ def far(n):
     return [["w%d@far%d.test" % (i, i % 50)] for i in range(n)]
 
 
-def arrivals(since):
-    return [re.search(r"<(.*?)>", r).group(1) for m in list(sink.messages)[since:] for r in m[1]]
+def arrivals(since, at=None):
+    return [re.search(r"<(.*?)>", r).group(1) for m in list((at or sink).messages)[since:] for r in m[1]]
 
 
 def waiting(s):
@@ -166,8 +166,99 @@ def test_each_recipient_is_tried_once_a_round(s):
     same(sorted(arrivals(came)), sorted(rcpts), "each once")
 
 
+@contextlib.contextmanager
+def hanging(hop, domain):
+    """The next hop says nothing more when it is given a recipient of this domain, until the end. Gives the list of those."""
+    end, hung = threading.Event(), []
+
+    def rcpt(text):
+        if "@%s>" % domain not in text:
+            return "250 2.1.5 ok"
+        hung.append(text)
+        return "250 2.1.5 ok" if end.wait(290) else "451 4.4.2 no"
+    hop.answers["RCPT"] = rcpt
+    try:
+        yield hung
+    finally:
+        hop.answers.pop("RCPT")
+        end.set()
+
+
+def sent(s, n, hop, rcpt, begun):
+    """One message of account n comes to the next hop, whatever hangs there."""
+    at = time.monotonic()
+    submitting(s, n, letters([s.name(n)], [[rcpt]]))
+    until(lambda: rcpt in arrivals(begun, hop), 100, "mail for %s" % rcpt)
+    tell("mail for %s" % rcpt, time.monotonic() - at)
+
+
+def test_a_destination_that_hangs(s):
+    """Behind a next hop that serves others: these get theirs, also from the sender of all that hangs, and it has no more
+    than half of the connections."""
+    begun = len(sink.messages)
+    with hanging(sink, "dead.test") as hung:
+        submitting(s, 1, letters([s.name(1)] * FLOOD, [["d%d@dead.test" % n] for n in range(FLOOD)]))
+        until(lambda: hung, 60, "the first to hang")
+        for n in (2, 1):
+            sent(s, n, sink, "alive%d@alive%d.test" % (n, n), begun)
+        same(len(s.queue()), FLOOD, "all that hangs waits")
+        assert len(hung) <= CONNECTIONS // 2, "%d hang" % len(hung)
+    until(lambda: len(arrivals(begun)) == FLOOD + 2, 60 + FLOOD / 50, "all to arrive", pause=0.3 + FLOOD / 50000)
+    empty(s, FLOOD)
+
+
+def test_domains_go_apart_when_one_of_them_hangs(s):
+    """The next hop breaks off at one domain's recipient: at the next try the others of that message are no more held up by it."""
+    begun, both = len(sink.messages), ["x@alive.test", "y@dead.test", "z@alive.test"]
+
+    def rcpt(text):
+        if "dead.test" in text:
+            raise OSError("gone")
+        return "250 2.1.5 ok"
+    sink.answers["RCPT"] = rcpt
+    submitting(s, 1, letters([s.name(1)], [both]))
+    until(lambda: waiting(s), 60, "it to be deferred")
+    same(arrivals(begun), [], "arrivals")
+    s.postrider("queue", "retry", "ALL")
+    until(lambda: len(arrivals(begun)) == 2, 60, "the others")
+    same(arrivals(begun), [both[0], both[2]], "in one message")
+    same(len(sink.messages), begun + 1)
+    until(lambda: waiting(s), 60, "the one to be deferred")
+    sink.answers.pop("RCPT")
+    s.postrider("queue", "retry", "ALL")
+    s.wait_empty_queue(60)
+    same(arrivals(begun)[2:], [both[1]], "and the one")
+
+
+def test_another_next_hop(s):
+    """Domains with a route go their own way, recipients of one message go apart, and a next hop that hangs holds up nobody else's."""
+    rcpts = ["a@far.test", "b@routed.test", "c@FAR.test", "d@Routed.test"]
+    begun, there = len(sink.messages), len(hop.messages)
+    submitting(s, 1, letters([s.name(1)], [rcpts]))
+    s.wait_empty_queue(60)
+    same([[r.lower() for r in arrivals(*at)] for at in ((begun, sink), (there, hop))], [[r.lower() for r in part] for part in (rcpts[::2], rcpts[1::2])],
+         "each its way")
+    same((len(sink.messages) - begun, len(hop.messages) - there), (1, 1), "transactions")
+    for dead, alive, of_dead, of_alive in ((sink, hop, "far%d.test", "routed.test"), (hop, sink, "routed.test", "far1.test")):
+        speak = threading.Event()
+        dead.hang_up()
+        dead.answers["greeting"] = lambda text: "220 sink.test ESMTP" if speak.wait(290) else "421 4.3.2 no"
+        begun, there, total = len(alive.messages), len(dead.messages), min(FLOOD, 1000)
+        try:
+            submitting(s, 1, letters([s.name(1)] * total, [["w%d@%s" % (n, of_dead % (n % 50) if "%" in of_dead else of_dead)] for n in range(total)]))
+            until(lambda: dead.connections, 60, "connections to hang")
+            for n in (2, 1):
+                sent(s, n, alive, "s%d@%s" % (n, of_alive), begun)
+            same((arrivals(there, dead), len(s.queue())), ([], total), "what hangs")
+        finally:
+            dead.answers.pop("greeting")
+            speak.set()
+        empty(s, total)
+        same(len(arrivals(there, dead)), total, "arrivals")
+
+
 def test_a_next_hop_that_says_nothing(s):
-    """All connections hang at its greeting: local mail goes on, also that of the same sender. When it speaks again another's message is not last."""
+    """Connections hang at its greeting: local mail goes on, also that of the same sender. When it speaks again another's message is not last."""
     speak, begun, came = threading.Event(), len(sink.messages), []
     sink.hang_up()
     sink.answers["greeting"] = lambda text: "220 sink.test ESMTP" if speak.wait(290) else "421 4.3.2 no"
@@ -175,7 +266,7 @@ def test_a_next_hop_that_says_nothing(s):
         # A client waits for a greeting for some minutes only: it begins when all is there.
         with stopped(s, "smtp-client"):
             submitting(s, 1, letters([s.name(1)] * FLOOD, far(FLOOD)))
-        until(lambda: len(sink.connections) == CONNECTIONS, 60, "all connections to hang")
+        until(lambda: sink.connections, 60, "connections to hang")
         for n in (1, 2):
             mark, at = end_of_log(s), time.monotonic()
             submitting(s, n, letters([s.name(n)], [[s.name(BESIDE)]]))
@@ -216,5 +307,5 @@ def test_all_that_waited_is_due_at_once(s):
     s.postrider("queue", "delete", "ALL")
     s.wait_empty_queue(60)
 
-sink = Sink()
-main(globals(), accounts=BESIDE, settings=["relay_host=" + sink.address(), "recipient_limit=20000", "queue.retry_min=3000", "queue.retry_max=6000"])
+sink, hop = Sink(), Sink()
+main(globals(), accounts=BESIDE, settings=["relay_host=" + sink.address(), "relay_routes=routed.test=" + hop.address(), "recipient_limit=20000", "queue.retry_min=3000", "queue.retry_max=6000"])

@@ -125,14 +125,15 @@ def test_greetings_without_end(s):
 
 
 def test_a_hop_that_says_nothing_holds_nobody_up(s):
-    """C01: twenty messages hang at their greeting, which does not come before the test is over: local mail goes on, and so does the suite's stop,
+    """C01: twenty messages wait for a greeting, which does not come before the test is over: local mail goes on, and so does the suite's stop,
     though it would have minutes."""
     over = threading.Event()
     with Hop(lambda h: over.wait(300)) as hop:
         try:
             aim(s, hop)
             sent = [submit(s, None) for _ in range(20)]
-            until(lambda: len(hop.taken) >= 5, 60, "connections")
+            # One destination gets half of what a next hop is given that was not there lately.
+            until(lambda: len(hop.taken) >= 2, 60, "connections")
             s.wait_mail(2, s.send(to=2), 60)
             same(len(s.queue()), 20)
             stop = threading.Thread(target=s.stop, daemon=True)

@@ -90,6 +90,21 @@ static void refuses_values_past_their_bounds(void **state)
 	assert_int_equal(conf_check(w->c, &w->why), ERR_INVALID);
 }
 
+static void checks_routes(void **state)
+{
+	static const char *const bad[] = { "x.test", "=192.0.2.1:25", "x.test=", "x.test=192.0.2.1", "x.test=192.0.2.1:70000", "x.test=host.test:25" };
+	struct world *w = *state;
+	char text[300];
+	assert_int_equal(feed(w, "relay_routes = x.test=192.0.2.1:25, y.test=[2001:db8::1]:587\n"), ERR_OK);
+	assert_int_equal(conf_check(w->c, &w->why), ERR_OK);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		(void)snprintf(text, sizeof text, "relay_routes = y.test=192.0.2.2:25 %s\n", bad[i]);
+		assert_int_equal(feed(w, text), ERR_OK);
+		assert_int_equal(conf_check(w->c, &w->why), ERR_INVALID);
+		assert_non_null(strstr(buf_str(&w->why), bad[i]));
+	}
+}
+
 static void gives_each_role_only_its_own(void **state)
 {
 	struct world *w = *state;
@@ -111,6 +126,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(reads_settings_comments_and_continuations, setup, teardown),
 		cmocka_unit_test_setup_teardown(says_file_line_and_what_was_expected, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_values_past_their_bounds, setup, teardown),
+		cmocka_unit_test_setup_teardown(checks_routes, setup, teardown),
 		cmocka_unit_test_setup_teardown(gives_each_role_only_its_own, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

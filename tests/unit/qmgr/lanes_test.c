@@ -11,6 +11,12 @@ static void add(struct lanes *l, uint32_t tenant, uint32_t dest, uint64_t number
 	lanes_add(l, lanes_lanes(l), tenant, dest, (struct ready){number, (uint32_t)number, (uint32_t)number + 1});
 }
 
+static bool take(struct lanes *l, struct ready *r)
+{
+	uint32_t dest;
+	return lanes_take(l, NULL, NULL, r, &dest);
+}
+
 static void keeps_the_order_within_a_lane(void **state)
 {
 	struct lanes *l = lanes_new();
@@ -19,12 +25,12 @@ static void keeps_the_order_within_a_lane(void **state)
 	for (uint64_t i = 0; i < 1000; i++)
 		add(l, 1, 1, i);
 	for (uint64_t i = 0; i < 1000; i++) {
-		assert_true(lanes_take(l, &r));
+		assert_true(take(l, &r));
 		assert_int_equal(r.number, i);
 		assert_int_equal(r.from, i);
 		assert_int_equal(r.to, i + 1);
 	}
-	assert_false(lanes_take(l, &r));
+	assert_false(take(l, &r));
 	assert_int_equal(lanes_lanes(l), 0);
 	lanes_free(l);
 }
@@ -33,7 +39,7 @@ static void keeps_the_order_within_a_lane(void **state)
 static unsigned turns_until(struct lanes *l, uint64_t number)
 {
 	struct ready r;
-	for (unsigned i = 0; lanes_take(l, &r); i++)
+	for (unsigned i = 0; take(l, &r); i++)
 		if (r.number == number)
 			return i;
 	fail_msg("it never came");
@@ -120,7 +126,7 @@ static void very_many_share_lanes(void **state)
 		add(l, 1000 + i / SIDE, 1000 + i % SIDE, i);
 	assert_in_range(lanes_lanes(l), LANES_MAX, LANES_MAX + LANES_SHARED * LANES_SHARED + 2 * SIDE);
 	assert_int_equal(lanes_count(l), N);
-	while (lanes_take(l, &r)) {
+	while (take(l, &r)) {
 		assert_false(seen[r.number]);
 		seen[r.number] = true;
 	}
@@ -157,6 +163,127 @@ static void a_newcomer_has_a_lane_of_its_own(void **state)
 	}
 }
 
+/* ---- destinations to which no more may be begun ---- */
+
+enum { DESTS = 5, TENANTS = 7 };
+
+/* So many are out to each, of so many that may be. */
+struct bounds {
+	unsigned out[DESTS], most[DESTS];
+};
+
+static bool goes(void *arg, uint32_t dest)
+{
+	const struct bounds *b = arg;
+	return b->out[dest] < b->most[dest];
+}
+
+static bool begin(struct lanes *l, struct bounds *b, struct ready *r, uint32_t *dest)
+{
+	if (!lanes_take(l, goes, b, r, dest))
+		return false;
+	assert_true(b->out[*dest] < b->most[*dest]);
+	b->out[*dest]++;
+	return true;
+}
+
+static void end(struct lanes *l, struct bounds *b, uint32_t dest)
+{
+	b->out[dest]--;
+	lanes_go_on(l, goes, b);
+}
+
+/* One takes nothing any more: the others go on, of the same senders too, in the order in which they came; when it does again, nothing is lacking. */
+static void one_that_is_stopped_stops_no_other(void **state)
+{
+	enum { N = 1000 };
+	struct bounds b = { .most = { [1] = 2, [2] = 1 } };
+	struct lanes *l = lanes_new();
+	struct ready r;
+	uint32_t dest;
+	(void)state;
+	for (uint32_t i = 0; i < N; i++)
+		add(l, i % 100, 1, i);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(begin(l, &b, &r, &dest));
+		assert_int_equal(dest, 1);
+	}
+	assert_false(begin(l, &b, &r, &dest));
+	assert_false(begin(l, &b, &r, &dest));
+	for (uint32_t i = 0; i < 100; i++) {
+		add(l, i, 2, N + i);
+		add(l, 1000 + i, 1, 2 * N + i);
+		assert_true(begin(l, &b, &r, &dest));
+		assert_int_equal(r.number, N + i);
+		assert_false(begin(l, &b, &r, &dest));
+		end(l, &b, 2);
+	}
+	assert_int_equal(lanes_count(l), N + 100 - 2);
+	for (unsigned i = 0; i < N + 100 - 2; i++) {
+		end(l, &b, 1);
+		assert_true(begin(l, &b, &r, &dest));
+		assert_false(begin(l, &b, &r, &dest));
+	}
+	assert_int_equal(lanes_count(l), 0);
+	assert_int_equal(lanes_lanes(l), 0);
+	lanes_free(l);
+}
+
+/* Adds, begins and ends in any order, while bounds change: what may go is found whenever there is any, and all comes, once. */
+static void all_comes_whatever_is_stopped(void **state)
+{
+	enum { N = 50000 };
+	struct bounds b = { { 0 }, { 1, 2, 3, 4, 0 } };
+	struct lanes *l = lanes_new();
+	bool *seen = calloc(N, sizeof *seen);
+	uint32_t waiting[DESTS] = { 0 }, dest;
+	uint64_t x = 7, put = 0, got = 0;
+	struct ready r;
+	(void)state;
+	assert_non_null(seen);
+	while (got < N) {
+		x = x * UINT64_C(6364136223846793005) + 1442695040888963407u;
+		unsigned what = (unsigned)(x >> 61), d = (unsigned)(x >> 40) % DESTS;
+		bool any = false;
+		if (what < 3 && put < N) {
+			waiting[d]++;
+			add(l, (uint32_t)(x >> 50) % TENANTS, d, put++);
+		} else if (what < 5 && b.out[d]) {
+			end(l, &b, d);
+		} else if (what == 5 && x >> 20 & 1) {
+			b.most[d] = (unsigned)(x >> 30) % 4;
+			lanes_go_on(l, goes, &b);
+		} else {
+			for (unsigned i = 0; i < DESTS; i++)
+				any = any || (waiting[i] && goes(&b, i));
+			assert_int_equal(begin(l, &b, &r, &dest), any);
+			if (!any)
+				continue;
+			assert_false(seen[r.number]);
+			seen[r.number] = true;
+			waiting[dest]--;
+			got++;
+		}
+		assert_int_equal(lanes_count(l), put - got);
+	}
+	assert_int_equal(lanes_lanes(l), 0);
+	free(seen);
+	lanes_free(l);
+}
+
+static void what_is_stopped_is_freed(void **state)
+{
+	struct bounds b = { { 0 }, { 0 } };
+	struct lanes *l = lanes_new();
+	struct ready r;
+	uint32_t dest;
+	(void)state;
+	for (uint32_t i = 0; i < 100; i++)
+		add(l, i % 10, i % DESTS, i);
+	assert_false(begin(l, &b, &r, &dest));
+	lanes_free(l);
+}
+
 /* A lane is in both rounds: it comes and goes with what it holds, whichever way its turn came. */
 static void each_is_taken_once(void **state)
 {
@@ -171,7 +298,7 @@ static void each_is_taken_once(void **state)
 		x = x * UINT64_C(6364136223846793005) + 1442695040888963407u;
 		if (put < N && x >> 62 != 0) {
 			add(l, (uint32_t)(x >> 40) % 7, (uint32_t)(x >> 50) % 5, put++);
-		} else if (lanes_take(l, &r)) {
+		} else if (take(l, &r)) {
 			assert_false(seen[r.number]);
 			seen[r.number] = true;
 			got++;
@@ -221,6 +348,9 @@ int main(void)
 		cmocka_unit_test(one_flood_takes_no_lane_of_others),
 		cmocka_unit_test(very_many_share_lanes),
 		cmocka_unit_test(a_newcomer_has_a_lane_of_its_own),
+		cmocka_unit_test(one_that_is_stopped_stops_no_other),
+		cmocka_unit_test(all_comes_whatever_is_stopped),
+		cmocka_unit_test(what_is_stopped_is_freed),
 		cmocka_unit_test(each_is_taken_once),
 		cmocka_unit_test(the_floor_is_the_oldest_that_is_out),
 	};

@@ -27,3 +27,8 @@ check_PROGRAMS += tests/unit/qmgr/commits_test
 tests_unit_qmgr_commits_test_SOURCES = tests/unit/qmgr/commits_test.c
 tests_unit_qmgr_commits_test_CPPFLAGS = $(QMGR_CPPFLAGS)
 tests_unit_qmgr_commits_test_LDADD = $(QMGR_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/qmgr/windows_test
+tests_unit_qmgr_windows_test_SOURCES = tests/unit/qmgr/windows_test.c $(QMGR_HELP)
+tests_unit_qmgr_windows_test_CPPFLAGS = $(QMGR_CPPFLAGS)
+tests_unit_qmgr_windows_test_LDADD = $(QMGR_TEST_LIBS)
