@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 #include "ipc/channel.h"
+#include "proto/dsn.h"
 #include "qmgr/state.h"
 
 /* An envelope's text goes into headers and logs: no control may be in it, whatever the receiver let through. */
@@ -69,10 +70,11 @@ static int add_targets(struct gather *g, const struct ipc_rcpt *rcpt, const stru
 {
 	struct view rest = route->targets.bytes;
 	struct ipc_target t;
+	bool several = route->targets.count > 1, first = true;
 	while (ipc_target_next(&rest, &t)) {
 		struct spool_recipient r = {
 			.kind = t.kind,
-			.notify = rcpt->notify,
+			.notify = several ? dsn_of_alias(rcpt->notify & DSN_NOTIFY, first) : rcpt->notify & DSN_NOTIFY,
 			.uid = t.uid,
 			.address = t.address,
 			.original = rcpt->address,
@@ -85,6 +87,7 @@ static int add_targets(struct gather *g, const struct ipc_rcpt *rcpt, const stru
 		if (g->count == ADMIT_TARGETS_MAX || spool_recipient_put(g->out, &r) != ERR_OK)
 			return ERR_TOO_BIG;
 		g->count++;
+		first = false;
 	}
 	return ERR_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "log/log.h"
+#include "proto/dsn.h"
 #include "qmgr/qmgr.h"
 #include "sys/clock.h"
 #include "sys/file.h"
@@ -215,7 +216,7 @@ static struct offer *gather(struct qmgr *q, struct group *g, struct message *m, 
 		if (o->n == 0)
 			first = dest_of(&r);
 		o->mixed = o->mixed || other;
-		struct ipc_offered e = { i, r.uid, r.address, r.original, r.orcpt, r.notify };
+		struct ipc_offered e = { i, r.uid, r.address, r.original, r.orcpt, r.notify & DSN_NOTIFY };
 		INVARIANT(ipc_offered_put(list, &e) == ERR_OK);
 		o->rcpts[o->n++] = (struct offered_rcpt){ i, r.notify };
 	}

@@ -30,6 +30,12 @@ static bool told(const struct fate *f, bool local, bool warns, enum dsn_action *
 	return action_of(f, local, action) && dsn_wanted(f->notify, *action) && (*action != DSN_DELAYED || warns);
 }
 
+/* An alias of several addresses is told as expanded when that one of them is settled that has it (RFC 3461 5.2.7.3). */
+static bool tells_expanded(const struct fate *f)
+{
+	return f->outcome != IPC_LATER && dsn_wanted(f->notify, DSN_EXPANDED);
+}
+
 /* A delay is told once, when the message has waited for a while. */
 static bool warn_now(struct qmgr *q, const struct message *m)
 {
@@ -45,6 +51,7 @@ bool notice_due(struct qmgr *q, const struct message *m, const struct spool_mess
 	if (sm->sender.n == 0) /* RFC 5321 6.1: the null sender is told nothing */
 		return false;
 	for (size_t i = 0; i < n; i++) {
+		due = due || tells_expanded(&fates[i]);
 		/* Whether delivered or relayed is all the same here. */
 		if (!told(&fates[i], true, warn, &a))
 			continue;
@@ -92,6 +99,17 @@ static bool said(const struct dsn_recipient *out, size_t k, const struct dsn_rec
 	return false;
 }
 
+static struct dsn_recipient expanded(const struct spool_recipient *r)
+{
+	return (struct dsn_recipient){
+		.action = DSN_EXPANDED,
+		.address = r->original,
+		.orcpt = r->orcpt,
+		.text = VIEW("sent on to all for whom this address stands"),
+	};
+}
+
+/* At most two for each fate. */
 static size_t gather(const struct spool_message *sm, const struct fate *fates, size_t n, bool warns, struct dsn_recipient *out)
 {
 	struct view rest = sm->rcpts.bytes;
@@ -100,6 +118,8 @@ static size_t gather(const struct spool_message *sm, const struct fate *fates, s
 	size_t k = 0;
 	for (size_t i = 0; i < n && recipient_at(sm, fates[i].index, &rest, &at, &r); i++) {
 		enum dsn_action a;
+		if (tells_expanded(&fates[i]))
+			out[k++] = expanded(&r);
 		if (!told(&fates[i], r.kind == 1, warns, &a))
 			continue;
 		out[k] = about(&r, &fates[i], a);
@@ -203,7 +223,7 @@ static int put_targets(const struct ipc_route *route, const struct spool_message
 int notice_write(struct qmgr *q, const struct message *m, const struct spool_message *sm, const struct fate *fates, size_t n,
 	const struct ipc_route *route, struct buf *out)
 {
-	struct dsn_recipient *r = mem_array(n, sizeof *r);
+	struct dsn_recipient *r = mem_array(2 * n, sizeof *r);
 	struct buf text, rcpts;
 	uint32_t count;
 	buf_init(&text, 16u << 20);

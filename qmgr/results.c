@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "log/log.h"
+#include "proto/dsn.h"
 #include "qmgr/qmgr.h"
 
 enum { STATUS_KEPT = 10000, ASK_AGAIN_MS = 10000 };
@@ -400,7 +401,7 @@ void results_take(struct qmgr *q, uint64_t number, struct fate *fates, size_t n)
 		f->text = arena_view(t->arena, f->text);
 		if (f->outcome == IPC_LATER)
 			keep_status(q, number, f);
-		plain = plain && f->outcome == IPC_DONE && !(f->notify & 2);
+		plain = plain && f->outcome == IPC_DONE && !(f->notify & (DSN_SUCCESS | DSN_EXPAND));
 	}
 	if (!plain && (m->flags & MSG_NOTICE))
 		log_failed_notice(q, number, t);

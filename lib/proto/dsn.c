@@ -17,10 +17,22 @@ static const struct {
 	[DSN_DELIVERED] = { "delivered", "Your mail was delivered", "Your message was delivered to the recipients below." },
 	[DSN_RELAYED] = { "relayed", "Your mail was relayed",
 		"Your message was relayed to a system that gives no notice of delivery,\r\nfor the recipients below." },
+	[DSN_EXPANDED] = { "expanded", "Your mail was sent on to several addresses",
+		"Your message was sent on to all for whom the recipients below stand.\r\nThere will be no notice of its delivery to each of them." },
 };
+
+uint8_t dsn_of_alias(uint8_t notify, bool first)
+{
+	if (!(notify & DSN_SUCCESS) || (notify & DSN_NEVER))
+		return notify;
+	uint8_t left = notify & (DSN_FAILURE | DSN_DELAY);
+	return (uint8_t)((left ? left : DSN_NEVER) | (first ? DSN_EXPAND : 0));
+}
 
 bool dsn_wanted(uint8_t notify, enum dsn_action action)
 {
+	if (action == DSN_EXPANDED)
+		return notify & DSN_EXPAND;
 	if (notify & DSN_NEVER)
 		return false;
 	if (notify == 0)
@@ -71,7 +83,7 @@ static void put_date(struct buf *b, const char *name, uint64_t t)
 /* What the whole notification says is what its worst recipient says. */
 static enum dsn_action worst(const struct dsn_recipient *r, size_t n)
 {
-	enum dsn_action a = DSN_RELAYED;
+	enum dsn_action a = DSN_EXPANDED;
 	for (size_t i = 0; i < n; i++)
 		if (r[i].action < a)
 			a = r[i].action;
@@ -122,7 +134,7 @@ static void put_words(struct buf *b, const struct dsn *d, const struct dsn_recip
 	buf_adds(b, "This is the mail system at ");
 	buf_addv(b, d->host);
 	buf_adds(b, ".\r\n");
-	for (enum dsn_action a = DSN_FAILED; a <= DSN_RELAYED; a++) {
+	for (enum dsn_action a = DSN_FAILED; a <= DSN_EXPANDED; a++) {
 		bool said = false;
 		for (size_t i = 0; i < n; i++) {
 			if (r[i].action != a)
@@ -181,7 +193,7 @@ static void put_recipient(struct buf *b, const struct dsn *d, const struct dsn_r
 		put_safe(b, r->remote, 255, false);
 		buf_adds(b, "\r\nDiagnostic-Code: smtp; ");
 		put_folded(b, r->text, "    ", 23);
-	} else if (r->text.n && r->action != DSN_DELIVERED) {
+	} else if (r->text.n && r->action != DSN_DELIVERED && r->action != DSN_EXPANDED) {
 		buf_adds(b, "\r\nDiagnostic-Code: x-postrider; ");
 		put_folded(b, r->text, "    ", 30);
 	}

@@ -15,9 +15,17 @@
 #include "base/view.h"
 
 /* NOTIFY, RFC 3461 4.1, as it stands in IPC and in the spool; 0 when the client gave none. */
-enum { DSN_NEVER = 1, DSN_SUCCESS = 2, DSN_FAILURE = 4, DSN_DELAY = 8 };
+enum { DSN_NEVER = 1, DSN_SUCCESS = 2, DSN_FAILURE = 4, DSN_DELAY = 8, DSN_NOTIFY = 15 };
+/* Beside it in the spool: what this recipient came of was an alias of several, of which this success is told when this one is settled. */
+enum { DSN_EXPAND = 16 };
 
-enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED };
+enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPANDED };
+
+/*
+ * What one of an alias' several addresses gets of the alias' NOTIFY (RFC 3461 5.2.7.3 (c)): all but SUCCESS, which the first has as DSN_EXPAND; NEVER
+ * where nothing is left, for no NOTIFY at all would ask for failures.
+ */
+uint8_t dsn_of_alias(uint8_t notify, bool first);
 
 /* Does this NOTIFY ask for a notification of this action? Absent means failure and delay (RFC 3461 4.1). */
 bool dsn_wanted(uint8_t notify, enum dsn_action action);

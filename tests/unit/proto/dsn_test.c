@@ -115,6 +115,32 @@ static void heeds_notify(void **state)
 	assert_true(dsn_wanted(DSN_DELAY, DSN_DELAYED));
 }
 
+/* RFC 3461 5.2.7.3 (c). */
+static void an_alias_of_several_is_told_itself(void **state)
+{
+	static const struct {
+		uint8_t notify, first, other;
+	} cases[] = {
+		{ 0, 0, 0 },
+		{ DSN_NEVER, DSN_NEVER, DSN_NEVER },
+		{ DSN_FAILURE | DSN_DELAY, DSN_FAILURE | DSN_DELAY, DSN_FAILURE | DSN_DELAY },
+		{ DSN_SUCCESS, DSN_NEVER | DSN_EXPAND, DSN_NEVER },
+		{ DSN_SUCCESS | DSN_FAILURE, DSN_FAILURE | DSN_EXPAND, DSN_FAILURE },
+		{ DSN_SUCCESS | DSN_DELAY, DSN_DELAY | DSN_EXPAND, DSN_DELAY },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		uint8_t first = dsn_of_alias(cases[i].notify, true), other = dsn_of_alias(cases[i].notify, false);
+		assert_int_equal(first, cases[i].first);
+		assert_int_equal(other, cases[i].other);
+		assert_int_equal(dsn_wanted(first, DSN_EXPANDED), (cases[i].notify & DSN_SUCCESS) != 0);
+		assert_false(dsn_wanted(other, DSN_EXPANDED));
+		assert_false(dsn_wanted(first, DSN_DELIVERED) || dsn_wanted(other, DSN_RELAYED));
+		assert_int_equal(dsn_wanted(first, DSN_FAILED), dsn_wanted(cases[i].notify, DSN_FAILED));
+		assert_int_equal(dsn_wanted(first, DSN_DELAYED), dsn_wanted(cases[i].notify, DSN_DELAYED));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -123,6 +149,7 @@ int main(void)
 		cmocka_unit_test(lines_are_short_and_end_in_crlf),
 		cmocka_unit_test(speaks_utf8_where_it_may),
 		cmocka_unit_test(heeds_notify),
+		cmocka_unit_test(an_alias_of_several_is_told_itself),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

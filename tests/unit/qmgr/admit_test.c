@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ipc/channel.h"
+#include "proto/dsn.h"
 #include "qmgr/admit.h"
 #include "qmgr/state.h"
 #include "tests/unit/qmgr/help.h"
@@ -41,7 +42,18 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Adds a recipient with a route to uid (0: to another host), sealed with this key. */
+/* Adds a recipient with this route, sealed with this key. */
+static void add_route(struct fixture *f, const struct seal_key *key, const char *address, uint8_t notify, const struct ipc_route *r)
+{
+	buf_reset(&f->scratch);
+	buf_reset(&f->sealed);
+	assert_int_equal(ipc_route_put(&f->scratch, r), ERR_OK);
+	seal_make(key, "route", buf_view(&f->scratch), &f->sealed);
+	struct ipc_rcpt c = { .address = view_of(address), .route = buf_view(&f->sealed), .orcpt = VIEW("rfc822;o@else.test"), .notify = notify };
+	assert_int_equal(ipc_rcpt_put(&f->rcpts, &c), ERR_OK);
+}
+
+/* The same with a route to uid (0: to another host). */
 static void add(struct fixture *f, const struct seal_key *key, const char *address, const char *sealed_address, uint32_t uid, uint8_t ours, uint64_t expires)
 {
 	struct buf targets;
@@ -49,12 +61,7 @@ static void add(struct fixture *f, const struct seal_key *key, const char *addre
 	struct ipc_target t = { uid ? 1 : 2, uid, view_of(address) };
 	assert_int_equal(ipc_target_put(&targets, &t), ERR_OK);
 	struct ipc_route r = { view_of(sealed_address), ours, expires, { buf_view(&targets), 1 } };
-	buf_reset(&f->scratch);
-	buf_reset(&f->sealed);
-	assert_int_equal(ipc_route_put(&f->scratch, &r), ERR_OK);
-	seal_make(key, "route", buf_view(&f->scratch), &f->sealed);
-	struct ipc_rcpt c = { .address = view_of(address), .route = buf_view(&f->sealed) };
-	assert_int_equal(ipc_rcpt_put(&f->rcpts, &c), ERR_OK);
+	add_route(f, key, address, 0, &r);
 	buf_fini(&targets);
 }
 
@@ -108,6 +115,32 @@ static void an_alias_of_ours_may_lead_elsewhere(void **state)
 	struct fixture *f = *state;
 	add(f, &f->route, "away@example.test", "away@example.test", 0, 1, NOW + 60);
 	assert_int_equal(try(f, CLASS_MX, 1, ""), ERR_OK);
+}
+
+/* RFC 3461 5.2.7.2, 5.2.7.3 (c): what was asked of an alias goes on to its one address whole; to several without SUCCESS, of which one is told. */
+static void an_alias_hands_on_what_was_asked(void **state)
+{
+	struct fixture *f = *state;
+	for (uint32_t n = 1; n <= 3; n++) {
+		struct buf targets;
+		struct spool_recipient r;
+		buf_reset(&f->rcpts);
+		buf_reset(&f->out);
+		buf_init(&targets, SIZE_MAX);
+		for (uint32_t i = 0; i < n; i++)
+			assert_int_equal(ipc_target_put(&targets, &(struct ipc_target){ 1, 1000 + i, VIEW("x@example.test") }), ERR_OK);
+		struct ipc_route route = { VIEW("team@example.test"), 1, NOW + 60, { buf_view(&targets), n } };
+		add_route(f, &f->route, "team@example.test", DSN_SUCCESS | DSN_FAILURE | DSN_EXPAND, &route);
+		assert_int_equal(try(f, CLASS_MX, 1, ""), ERR_OK);
+		assert_int_equal(f->m.rcpts.count, n);
+		struct view rest = f->m.rcpts.bytes;
+		for (uint32_t i = 0; i < n; i++) {
+			assert_true(spool_recipient_next(&rest, &r));
+			assert_int_equal(r.notify, n == 1 ? DSN_SUCCESS | DSN_FAILURE : i == 0 ? DSN_FAILURE | DSN_EXPAND : DSN_FAILURE);
+			assert_true(view_eqs(r.orcpt, "rfc822;o@else.test"));
+		}
+		buf_fini(&targets);
+	}
 }
 
 static void believes_no_seal_but_lookups_for_this_address(void **state)
@@ -166,6 +199,7 @@ int main(void)
 		T(takes_mail_for_our_own),
 		T(relays_for_no_stranger),
 		T(an_alias_of_ours_may_lead_elsewhere),
+		T(an_alias_hands_on_what_was_asked),
 		T(believes_no_seal_but_lookups_for_this_address),
 		T(takes_submission_with_a_log_in_for_that_door),
 		T(delivers_once_to_one_place),
