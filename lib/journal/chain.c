@@ -12,11 +12,13 @@
 #define LISTINGS 32u /* until two are the same: compactions do not follow upon each other that fast, only malice does */
 #define APPEND_ROOM (UINT64_C(1) << 20) /* what an append may hold beside the largest frame */
 
+static uint64_t page_up(uint64_t n) { return (n + 4095) & ~UINT64_C(4095); }
+
 uint64_t journal_stride(const struct journal *j)
 {
 	uint64_t n = j->o.segment_size + FRAME_BEGIN_SIZE + frame_size(j->o.frame_max) + APPEND_ROOM;
 
-	return (n + 4095) & ~UINT64_C(4095);
+	return page_up(n);
 }
 
 void segment_free(struct segment *s)
@@ -139,7 +141,8 @@ static int begin_get(struct journal *j, struct segment *s, const uint8_t *p, siz
 	return r;
 }
 
-static int damaged_head(struct segment *s)
+/* One that holds nothing was being made, unless a mark says that something stood in it: then that is lost, and its positions stay used. */
+static int damaged_head(const struct journal *j, struct segment *s)
 {
 	uint64_t size, allocated;
 	bool empty;
@@ -148,11 +151,11 @@ static int damaged_head(struct segment *s)
 	if (r == ERR_OK)
 		r = object_zero_from(s->object, SEGMENT_DATA, &empty);
 	s->cut = NO_CUT;
-	if (r != ERR_OK || empty)
+	if (r != ERR_OK || (empty && j->durable <= s->name.first))
 		return r;
 	s->damaged = true;
 	s->head.first = s->name.first;
-	s->head.limit = s->name.generation > 0 ? s->name.limit : s->name.first + ((size + 4095) & ~UINT64_C(4095));
+	s->head.limit = s->name.generation > 0 ? s->name.limit : s->name.first + page_up(size);
 	s->head.end = s->head.limit;
 	return ERR_OK;
 }
@@ -171,7 +174,7 @@ static int head_load(struct journal *j, struct segment *s)
 				   (name->generation > 0 && s->head.limit != name->limit)))
 		r = ERR_DAMAGED;
 	if (r == ERR_DAMAGED)
-		return damaged_head(s);
+		return damaged_head(j, s);
 	if (r != ERR_OK)
 		return r;
 	s->salt_sum = frame_salt_sum(s->head.salt);
@@ -352,6 +355,17 @@ void chain_clip(struct journal *j, uint64_t end)
 	j->end = end;
 }
 
+/* The last file has no head to say where it ends: behind what is known to have been in it; and the next one stands where none of its positions was. */
+static void end_damaged(struct journal *j, struct segment *s)
+{
+	if (!s->damaged || s->name.generation > 0)
+		return;
+	if (j->durable > s->head.limit)
+		s->head.limit = s->head.end = j->durable;
+	if (j->next == NULL && j->next_first < s->head.first + journal_stride(j))
+		j->next_first = s->head.first + journal_stride(j);
+}
+
 /* Splits what was loaded into the stream, the prepared segment, and what does not count. */
 static void take_all(struct journal *j, struct segment **all, size_t n)
 {
@@ -375,6 +389,8 @@ static void take_all(struct journal *j, struct segment **all, size_t n)
 			segment_free(s);
 		}
 	}
+	if (j->n > 0)
+		end_damaged(j, j->segments[j->n - 1]);
 	j->head = j->n > 0 && j->segments[j->n - 1]->head.type == SEGMENT_PLAIN && !j->segments[j->n - 1]->damaged
 		? j->segments[j->n - 1]
 		: NULL;

@@ -141,7 +141,9 @@ MUST_CHECK int journal_scan(struct journal *j, uint64_t from, int (*fn)(void *ar
 uint64_t journal_tail(const struct journal *j, uint64_t octets);
 /* The frame at exactly this position, checked. ERR_NOT_FOUND, ERR_DAMAGED. */
 MUST_CHECK int journal_read(struct journal *j, uint64_t position, struct journal_record *r);
-/* n octets of that frame's payload from offset on, for streaming big contents: not checked against the frame's sum. */
+/* Whether that frame can be read and is as it was written. In little memory, whatever its length. ERR_NOT_FOUND, ERR_DAMAGED. */
+MUST_CHECK int journal_check(struct journal *j, uint64_t position);
+/* n octets of that frame's payload from offset on, for streaming big contents: not checked against the frame's sum (journal_check before). */
 MUST_CHECK int journal_read_part(struct journal *j, uint64_t position, uint64_t offset, void *p, size_t n);
 /* Called for damaged ranges that were skipped. */
 void journal_on_damage(struct journal *j, void (*fn)(void *arg, uint64_t from, uint64_t to), void *arg);

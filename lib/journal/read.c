@@ -12,6 +12,7 @@
 #define AHEAD_MOST (512u << 10)
 #define WINDOW_KEEP (1u << 20) /* a window that one big frame made bigger than this is given back */
 #define PATCH_UNIT 4096u
+#define CHECK_STEP (64u << 10)
 
 void window_drop(struct journal *j)
 {
@@ -463,27 +464,36 @@ int journal_read(struct journal *j, uint64_t position, struct journal_record *re
 	return r;
 }
 
+/* The head of the frame at exactly this position, read past the window, and where it stands in *s. */
+static int head_once(struct journal *j, uint64_t position, struct segment **s, uint64_t *at, struct frame_head *h)
+{
+	uint8_t b[FRAME_HEAD];
+	size_t got;
+	int r = frame_find(j, position, s, at);
+
+	if (r == ERR_OK && *at >= segment_stop(*s))
+		return ERR_NOT_FOUND;
+	if (r == ERR_OK)
+		r = segment_open(j, *s, false);
+	if (r == ERR_OK)
+		r = (*s)->object->backend->ops->read((*s)->object, *at, b, sizeof(b), &got);
+	if (r != ERR_OK)
+		return r;
+	if (got < sizeof(b) || !frame_head_get(b, (*s)->salt_sum, h))
+		return ERR_DAMAGED;
+	return h->position == position ? ERR_OK : ERR_NOT_FOUND;
+}
+
 static int read_part_once(struct journal *j, uint64_t position, uint64_t offset, void *p, size_t n)
 {
 	struct segment *s;
-	uint8_t b[FRAME_HEAD];
 	struct frame_head h;
 	uint64_t at;
 	size_t got;
-	int r = frame_find(j, position, &s, &at);
+	int r = head_once(j, position, &s, &at, &h);
 
-	if (r == ERR_OK && at >= segment_stop(s))
-		return ERR_NOT_FOUND;
-	if (r == ERR_OK)
-		r = segment_open(j, s, false);
-	if (r == ERR_OK)
-		r = s->object->backend->ops->read(s->object, at, b, sizeof(b), &got);
 	if (r != ERR_OK)
 		return r;
-	if (got < sizeof(b) || !frame_head_get(b, s->salt_sum, &h))
-		return ERR_DAMAGED;
-	if (h.position != position)
-		return ERR_NOT_FOUND;
 	if (offset > h.length || n > h.length - offset)
 		return ERR_INVALID;
 	r = s->object->backend->ops->read(s->object, at + FRAME_HEAD + offset, p, n, &got);
@@ -496,6 +506,40 @@ int journal_read_part(struct journal *j, uint64_t position, uint64_t offset, voi
 
 	if (r == ERR_NOT_FOUND && journal_refresh(j) == ERR_OK)
 		r = read_part_once(j, position, offset, p, n);
+	return r;
+}
+
+static int check_once(struct journal *j, uint64_t position)
+{
+	struct segment *s;
+	struct frame_head h;
+	uint64_t at;
+	uint8_t *p;
+	int r = head_once(j, position, &s, &at, &h);
+
+	if (r != ERR_OK)
+		return r;
+	p = mem_new(CHECK_STEP);
+	uint32_t sum = frame_seed(s->salt_sum, position);
+	for (uint32_t done = 0; done < h.length && r == ERR_OK;) {
+		size_t got, n = h.length - done < CHECK_STEP ? h.length - done : CHECK_STEP;
+
+		r = s->object->backend->ops->read(s->object, at + FRAME_HEAD + done, p, n, &got);
+		if (r == ERR_OK && got < n)
+			r = ERR_DAMAGED;
+		sum = crc32c(sum, p, got);
+		done += (uint32_t)n;
+	}
+	free(p);
+	return r == ERR_OK && sum != h.sum ? ERR_DAMAGED : r;
+}
+
+int journal_check(struct journal *j, uint64_t position)
+{
+	int r = check_once(j, position);
+
+	if (r == ERR_NOT_FOUND && journal_refresh(j) == ERR_OK)
+		r = check_once(j, position);
 	return r;
 }
 

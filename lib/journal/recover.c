@@ -367,11 +367,12 @@ int refresh_locked(struct journal *j)
 		r = next_begun(j, &reload);
 	if (r != ERR_OK)
 		return r;
+	/* First: what cannot be read below it is damage, and not the end. */
+	if (mark > j->durable)
+		j->durable = mark;
 	if (reload || serial != j->serial)
 		r = chain_reload(j);
 	else if ((r = nothing_new(j, &same)) == ERR_OK && !same)
 		r = recover_tail(j, resume_at(j));
-	if (r == ERR_OK && mark > j->durable)
-		j->durable = mark;
 	return r;
 }

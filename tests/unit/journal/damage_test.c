@@ -4,7 +4,7 @@
  * reported, nothing else is served. And the rows of postrider-journal(5)'s table that take a hand to make.
  *
  * Where each row is executed: S1, S2 keeps_what_was_flushed… (journal_test); S3, S4 a_torn_tail…; S5, S17, S20 the flipped octets; S6, S13 power_test
- * (power cuts with all kept), kill_test; S7, S8, S11, S14, S15, S16 power_test; S9, S22 headless_files…; S10 an_unreadable_stream…; S12
+ * (power cuts with all kept), kill_test; S7, S8, S11, S14, S15, S16 power_test; S9, S22 headless_files…; S10 an_unreadable_stream…, cut_test; S12
  * a_failed_flush…; S18, S21 without_the_lowest…; S19 a_missing_file….
  */
 #include <errno.h>

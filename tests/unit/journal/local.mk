@@ -15,6 +15,11 @@ tests_unit_journal_damage_test_SOURCES = tests/unit/journal/damage_test.c $(JOUR
 tests_unit_journal_damage_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_journal_damage_test_LDADD = $(L_JOURNAL) $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/journal/cut_test
+tests_unit_journal_cut_test_SOURCES = tests/unit/journal/cut_test.c $(JOURNAL_HELP)
+tests_unit_journal_cut_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_unit_journal_cut_test_LDADD = $(L_JOURNAL) $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/journal/kill_test
 tests_unit_journal_kill_test_SOURCES = tests/unit/journal/kill_test.c $(JOURNAL_HELP)
 tests_unit_journal_kill_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
@@ -31,7 +36,7 @@ tests_unit_journal_compactor_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_journal_compactor_test_LDADD = $(L_JOURNAL) $(TEST_LIBS)
 
 # The long forms: every octet, every step, tens of thousands of power cuts.
-JOURNAL_FAULTS = tests/unit/journal/damage_test tests/unit/journal/kill_test tests/unit/journal/power_test
+JOURNAL_FAULTS = tests/unit/journal/damage_test tests/unit/journal/cut_test tests/unit/journal/kill_test tests/unit/journal/power_test
 check-faults-journal: $(JOURNAL_FAULTS)
 	$(top_srcdir)/tests/check-faults $(JOURNAL_FAULTS)
 .PHONY: check-faults-journal
