@@ -29,6 +29,7 @@ struct fetch_job {
 
 	/* The message at hand. */
 	bool open, first;
+	bool unreadable;
 	size_t item;
 	struct message_info info;
 	struct buf header;
@@ -72,6 +73,13 @@ static struct fetch_job *fetch_new(void)
 	return j;
 }
 
+static void content_failed(struct session *s, struct fetch_job *j, int err)
+{
+	log_error("imap_read_failed", LS("account", s->account), LU("uid", j->info.uid), LERR("error", err));
+	j->content = VIEW("");
+	j->unreadable = j->damaged = true;
+}
+
 /* Reads as much of the message as the items need. What cannot be read is empty, and the command ends with NO. */
 static void content_need(struct session *s, struct fetch_job *j)
 {
@@ -89,11 +97,8 @@ static void content_need(struct session *s, struct fetch_job *j)
 	}
 	if (err == ERR_TOO_BIG)
 		err = store_read(st, &j->info, &j->content);
-	if (err != ERR_OK) {
-		log_error("imap_read_failed", LS("account", s->account), LU("uid", j->info.uid), LERR("error", err));
-		j->content = VIEW("");
-		j->damaged = true;
-	}
+	if (err != ERR_OK)
+		content_failed(s, j, err);
 	j->has_content = true;
 }
 
@@ -113,14 +118,19 @@ static bool is_whole_message(const struct imap_fetch_item *i)
 	return i->depth == 0 && i->text == IMAP_SECTION_ALL;
 }
 
-/* Where the section is; false: there is none. */
+/* Where the section is; false: there is none, or it cannot be read. */
 static bool section_locate(struct session *s, struct fetch_job *j, const struct imap_fetch_item *i)
 {
 	size_t at = 0, n = 0;
 	buf_reset(&j->own);
 	j->in_own = false;
 	if (is_whole_message(i) && j->info.size > CHUNK) {
-		/* Nothing needs to be looked at. */
+		/* Nothing needs to be looked at, but what will be sent must be what was stored. */
+		int err = store_check(s->imapd->store, &j->info);
+		if (err != ERR_OK) {
+			content_failed(s, j, err);
+			return false;
+		}
 		uint64_t skip = i->partial && i->offset < j->info.size ? i->offset : i->partial ? j->info.size : 0;
 		j->at = skip;
 		j->left = j->info.size - skip;
@@ -130,7 +140,7 @@ static bool section_locate(struct session *s, struct fetch_job *j, const struct 
 	}
 	content_need(s, j);
 	const struct mime_tree *t = i->depth > 0 ? tree_need(s, j) : NULL;
-	if (j->damaged || !imap_section_find(i, j->content, t, &at, &n, &j->own, &j->in_own))
+	if (j->unreadable || !imap_section_find(i, j->content, t, &at, &n, &j->own, &j->in_own))
 		return false;
 	j->at = at;
 	j->left = n;
@@ -200,7 +210,7 @@ static void put_summary(struct session *s, struct fetch_job *j, const char *labe
 	}
 	size_t at = buf_len(&s->out);
 	render(s, j, kind);
-	if (!j->damaged)
+	if (!j->unreadable)
 		store_summary_put(s->imapd->store, &j->info, kind, view_skip(buf_view(&s->out), at));
 }
 
@@ -276,6 +286,7 @@ static void message_open(struct session *s, struct fetch_job *j)
 {
 	content_drop(j);
 	j->open = j->first = true;
+	j->unreadable = false;
 	j->item = 0;
 	imap_put_number(&s->out, "* ", j->seq, " FETCH (");
 	/* RFC 3501 6.4.5: reading it marks it, and the change of flags is told with it. */

@@ -161,11 +161,10 @@ static void send_message(struct pop3 *p, struct view word, uint64_t lines)
 {
 	struct message_info i;
 	uint32_t seq;
-	char c;
 	if (!get_info(p, word, &seq, &i))
 		return;
-	/* Ask for its last octet now, while -ERR can still be said. */
-	if (i.size && store_read_part(p->store, &i, i.size - 1, &c, 1) != ERR_OK) {
+	/* Now, while -ERR can still be said: what is sent may be deleted thereafter. */
+	if (store_check(p->store, &i) != ERR_OK) {
 		pop3_err(p, "[SYS/TEMP] that message cannot be read now");
 		return;
 	}

@@ -185,7 +185,12 @@ struct message_info {
 
 /* The whole message. *content is valid until the next call on the store. ERR_NOT_FOUND: expunged by another and gone; ERR_DAMAGED. */
 MUST_CHECK int store_read(struct store *s, const struct message_info *i, struct view *content);
-/* n octets from offset on (which must lie in the message). */
+/*
+ * Whether the message can be read and is as it was stored: ask before it is handed out in parts. Remembered for the message asked for last, until the
+ * stream that it is in grows.
+ */
+MUST_CHECK int store_check(struct store *s, const struct message_info *i);
+/* n octets from offset on (which must lie in the message). Not checked by itself. */
 MUST_CHECK int store_read_part(struct store *s, const struct message_info *i, uint64_t offset, void *p, size_t n);
 /* The header with the empty line that ends it, added to b (as much as b's maximum lets: what is longer is cut). */
 MUST_CHECK int store_read_header(struct store *s, const struct message_info *i, struct buf *b);

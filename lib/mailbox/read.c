@@ -5,6 +5,7 @@
 #include "proto/header.h"
 
 #define HEADER_STEP 8192
+#define HEADER_WHOLE (64u << 10)
 
 static struct journal *stream_of(struct store *s, const struct message_ref *ref, uint64_t *position)
 {
@@ -43,6 +44,36 @@ int store_read(struct store *s, const struct message_info *i, struct view *conte
 	return err == ERR_NOT_FOUND && find_moved(s, &ref) ? read_at(s, &ref, i->size, content) : err;
 }
 
+/* It was found whole, nothing was written to its stream since, and it was not cut off. */
+static bool still_whole(struct store *s, struct journal *j, const struct message_info *i, const struct message_ref *ref)
+{
+	char c;
+	return s->checked == ref->position && s->checked_end == journal_end(j) &&
+		(i->size == 0 || journal_read_part(j, ref->position & ~MESSAGE_OWN, ref->offset + i->size - 1, &c, 1) == ERR_OK);
+}
+
+static int check_at(struct store *s, const struct message_info *i, const struct message_ref *ref)
+{
+	uint64_t position;
+	struct journal *j = stream_of(s, ref, &position);
+	if (j && still_whole(s, j, i, ref))
+		return ERR_OK;
+	s->checked_end = 0;
+	int err = j ? journal_check(j, position) : ERR_NOT_FOUND;
+	if (err == ERR_OK) {
+		s->checked = ref->position;
+		s->checked_end = journal_end(j);
+	}
+	return err;
+}
+
+int store_check(struct store *s, const struct message_info *i)
+{
+	struct message_ref ref = i->ref;
+	int err = check_at(s, i, &ref);
+	return err == ERR_NOT_FOUND && find_moved(s, &ref) ? check_at(s, i, &ref) : err;
+}
+
 static int read_part_at(struct store *s, const struct message_ref *ref, uint64_t offset, void *p, size_t n)
 {
 	uint64_t position;
@@ -59,8 +90,25 @@ int store_read_part(struct store *s, const struct message_info *i, uint64_t offs
 	return err == ERR_NOT_FOUND && find_moved(s, &ref) ? read_part_at(s, &ref, offset, p, n) : err;
 }
 
+/* Of what is small a step is most already: reading all of it has it checked on the way. */
+static int read_header_whole(struct store *s, const struct message_info *i, struct buf *b)
+{
+	struct view content;
+	int err = store_read(s, i, &content);
+	if (err != ERR_OK)
+		return err;
+	size_t n = header_size(content), room = b->max - buf_len(b);
+	buf_addv(b, view_head(content, n < room ? n : room));
+	return ERR_OK;
+}
+
 int store_read_header(struct store *s, const struct message_info *i, struct buf *b)
 {
+	if (i->size <= HEADER_WHOLE)
+		return read_header_whole(s, i, b);
+	int checked = store_check(s, i);
+	if (checked != ERR_OK)
+		return checked;
 	size_t base = buf_len(b), room = b->max - base;
 	uint64_t at = 0, most = i->size < room ? i->size : room;
 	while (at < most) {

@@ -48,6 +48,8 @@ struct store {
 	uint64_t released;         /* incoming was dropped below this */
 	uint64_t compacted_octets; /* of the journal at the last compaction's end */
 
+	uint64_t checked, checked_end; /* the content that was found whole last, while its stream ended there; 0: none (read.c) */
+
 	struct summary *summary; /* NULL until one is asked for */
 
 	/* index/columns (indexes.c). */
