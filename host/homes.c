@@ -16,7 +16,7 @@
 
 static void home_names(uint32_t uid, char shard[8], char name[NAME_SIZE])
 {
-	snprintf(shard, 8, "%02x", uid & 0xff);
+	snprintf(shard, 8, "%02x", uid & (SHARDS - 1));
 	snprintf(name, NAME_SIZE, "%u", uid);
 }
 
@@ -220,4 +220,16 @@ int home_open(struct host *h, uint32_t uid, int *fd, uint64_t *shard)
 	homes_make(h, &m, 1);
 	err = m.err;
 	return err == ERR_OK ? open_existing(h, uid, fd, shard) : err;
+}
+
+int homes_list(struct host *h, unsigned shard, int (*fn)(const char *name, void *arg), void *arg)
+{
+	char shard_name[8], name[NAME_SIZE];
+	int fd = -1;
+	home_names(shard, shard_name, name);
+	int err = open_shard(h, shard_name, false, &fd);
+	if (err == ERR_OK)
+		err = file_list(fd, fn, arg);
+	fd_close(&fd);
+	return err;
 }

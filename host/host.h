@@ -13,6 +13,7 @@
 #include "daemon/daemon.h"
 
 #define IMAGES 2
+#define SHARDS 256u /* directories of homes, by the last eight bits of the uid */
 
 /* A program's initialised process, from which accounts' processes are forked. */
 struct image {
@@ -23,6 +24,15 @@ struct image {
 	int link;
 	bool greeted;
 	struct io *io;
+};
+
+/* All homes, one after the other (upkeep.c). */
+struct sweep {
+	struct timer *timer;
+	unsigned first, done, shard; /* directories */
+	uint32_t *uids;              /* of the homes in this one that are still to come */
+	size_t n, cap;
+	uint64_t homes;
 };
 
 struct host {
@@ -42,6 +52,7 @@ struct host {
 	struct list neglected;     /* accounts to look after, the longest-waiting first (upkeep.c) */
 	struct map64 *noted;       /* uid → one of these */
 	struct timer *upkeep;
+	struct sweep sweep;
 };
 
 /* homes.c. `<mail>/<two hex digits>/<uid>`: the account's directory, with `incoming` in it, which local-delivery writes. */
@@ -58,6 +69,9 @@ void homes_make(struct host *h, struct home *homes, size_t n);
  * account's, ERR_BUSY when it is held.
  */
 MUST_CHECK int home_open(struct host *h, uint32_t uid, int *fd, uint64_t *shard);
+
+/* The names of what stands in one of the directories of homes; ERR_NOT_FOUND: there is none. */
+MUST_CHECK int homes_list(struct host *h, unsigned shard, int (*fn)(const char *name, void *arg), void *arg);
 
 /* images.c */
 MUST_CHECK int images_open(struct host *h);
@@ -82,7 +96,7 @@ void holds_tell(struct host *h, struct ipc_channel *delivery);
 /* accounts, which has them held, is gone. */
 void holds_drop(struct host *h);
 
-/* upkeep.c */
+/* upkeep.c. Begins with all homes a while after the start. */
 void upkeep_init(struct host *h);
 /* Something happened to this account that may leave work: it is looked after an interval from now. Cheap, and harmless when noted already. */
 void upkeep_want(struct host *h, uint32_t uid);
