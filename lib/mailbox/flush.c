@@ -41,10 +41,10 @@ void store_show(struct store *s)
 		s->shown |= mailbox_show(s->st->mailboxes[i], durable);
 }
 
-static void finish(struct store_wait *w, int err)
+static void finish(struct store_wait *w)
 {
 	list_remove(&w->node);
-	w->fn(w->arg, err);
+	w->fn(w->arg, w->err);
 }
 
 /* A wait's fn may end other waits or begin new ones: look from the front again after each. */
@@ -54,13 +54,16 @@ static void end_waits(struct store *s, uint64_t durable, int err)
 	list_init(&due);
 	LIST_EACH(it, tmp, &s->waits)
 	{
-		if (err == ERR_OK && LIST_OF(it, struct store_wait, node)->until > durable)
+		struct store_wait *w = LIST_OF(it, struct store_wait, node);
+		if (w->err == ERR_OK)
+			w->err = err;
+		if (w->err == ERR_OK && w->until > durable)
 			continue;
 		list_remove(it);
 		list_append(&due, it);
 	}
 	for (struct list *it; (it = list_first(&due));)
-		finish(LIST_OF(it, struct store_wait, node), err);
+		finish(LIST_OF(it, struct store_wait, node));
 }
 
 static void flushed(struct store *s, int err)
@@ -157,10 +160,18 @@ void store_drop_waits(struct store *s)
 	LIST_EACH(it, tmp, &s->watches) list_remove(it);
 }
 
+/* What they wait for was undone, and later positions must not pass for it. Their fn is called from the loop alone. */
+static void lose_waits(struct store *s, int err)
+{
+	LIST_EACH(it, tmp, &s->waits) LIST_OF(it, struct store_wait, node)->err = err;
+	store_want_flush(s);
+}
+
 int store_flush_now(struct store *s)
 {
 	int err = journal_flush(s->journal);
 	if (err != ERR_OK) {
+		lose_waits(s, err);
 		int again = store_reload(s);
 		return again != ERR_OK ? again : err;
 	}

@@ -73,6 +73,7 @@ MUST_CHECK int store_refresh(struct store *s);
 struct store_wait {
 	struct list node;
 	uint64_t until;
+	int err; /* what it will be told: what it waits for is lost already */
 	void (*fn)(void *arg, int err);
 	void *arg;
 };
@@ -80,7 +81,7 @@ struct store_wait {
 void store_flush(struct store *s, struct store_wait *w, void (*fn)(void *arg, int err), void *arg);
 /* The wait is over without a call; harmless when it is over already or was never begun (all zeroes). */
 void store_wait_cancel(struct store_wait *w);
-/* The same, blocking: for tools and tests. */
+/* The same, blocking: for tools and tests. Where it fails, all waits that are pending are told so from the loop. */
 MUST_CHECK int store_flush_now(struct store *s);
 
 /* Told from the loop, at the end of a turn in which something changed that sessions may want to know (messages, flags, mailboxes). */

@@ -335,6 +335,30 @@ static void test_failed_flush(void **state)
 	assert_string_equal(contents_of(a, account_open(a), "INBOX"), "1:kept 2:after");
 }
 
+/* The same where the flush that fails is a blocking one: who waits for another is told, and not that a later one has reached so far. */
+static void test_failed_flush_beside_a_wait(void **state)
+{
+	struct account *a = *state;
+	struct fault f = { .op = SEAM_FLUSH };
+	struct store *s = open_faulty(a, &f);
+	struct store_wait lost = { 0 }, good = { 0 };
+	struct told lost_end = { .loop = a->loop }, good_end = { .loop = a->loop };
+	append_text(s, "INBOX", "kept", 0);
+	step(s, 0);
+	store_flush(s, &lost, tell, &lost_end);
+	f.error = EIO;
+	assert_int_equal(store_flush_now(s), ERR_IO);
+	f.error = 0;
+	assert_int_equal(lost_end.n, 0); /* from the loop alone */
+	assert_int_equal(append_text(s, "INBOX", "after", 0), 2);
+	store_flush(s, &good, tell, &good_end);
+	while (lost_end.n == 0 || good_end.n == 0)
+		loop_run(a->loop);
+	assert_int_equal(lost_end.err, ERR_IO);
+	assert_int_equal(good_end.err, ERR_OK);
+	assert_string_equal(contents_of(a, s, "INBOX"), "1:kept 2:after");
+}
+
 /* What delivery may take back is not adopted: a flush of it that fails leaves no message that cannot be read, and none twice. */
 static void incoming_append(struct journal *j, uint64_t message, const char *text)
 {
@@ -419,6 +443,7 @@ int main(void)
 		account_test(test_left_behind),
 		account_test(test_nonsense_records),
 		account_test(test_failed_flush),
+		account_test(test_failed_flush_beside_a_wait),
 		account_test(test_delivery_taken_back),
 		account_test(test_full_disk),
 	};
