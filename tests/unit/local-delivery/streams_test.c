@@ -384,6 +384,76 @@ static void an_exchanged_home_is_read_anew(void **state)
 	begin(f, 100);
 }
 
+/*
+ * The same between the opening of the path and the lock: who exchanged the home has let the lock of the old one go by then, and what was appended to
+ * that would be in nobody's home.
+ */
+static struct {
+	struct fixture *f;
+	uint32_t user;
+	atomic_bool armed; /* the next lock is the one */
+} exchange;
+
+static void exchange_home(void)
+{
+	char home[INCOMING_HOME_MAX], path[64];
+	incoming_home(FIRST + exchange.user, home);
+	assert_int_equal(file_mkdir(exchange.f->dir, "other", 0700), ERR_OK);
+	assert_int_equal(file_mkdir(exchange.f->dir, "other/incoming", 0700), ERR_OK);
+	assert_int_equal(renameat2(exchange.f->dir, "other", exchange.f->dir, home, RENAME_EXCHANGE), 0);
+	(void)snprintf(path, sizeof path, "exchanged%u", exchange.user);
+	assert_int_equal(renameat(exchange.f->dir, "other", exchange.f->dir, path), 0);
+}
+
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...)
+{
+	va_list ap;
+	va_start(ap, command);
+	void *arg = va_arg(ap, void *);
+	va_end(ap);
+	if (command == F_OFD_SETLK && atomic_exchange(&exchange.armed, false))
+		exchange_home();
+	return __real_fcntl(fd, command, arg);
+}
+
+static void arm_exchange(struct fixture *f, uint32_t user)
+{
+	exchange.f = f;
+	exchange.user = user;
+	exchange.armed = true;
+}
+
+static void a_home_exchanged_before_the_lock_is_not_written_to(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t ahead = FIRST + 8;
+	bool again;
+	/* At the append itself, of a stream that was there and of one that nobody has begun. */
+	assert_int_equal(deliver(f, 6, 1, 10, 0, 10, &again), ERR_OK);
+	finish(f);
+	restart(f, 100);
+	for (uint32_t user = 6; user <= 7; user++) {
+		arm_exchange(f, user);
+		assert_int_equal(deliver(f, user, 1, 11, 0, 10, &again), ERR_BUSY);
+		assert_false(exchange.armed);
+		assert_int_equal(deliver(f, user, 1, 11, 0, 10, &again), ERR_OK);
+		assert_false(again);
+	}
+	/* At an opening ahead of the append. */
+	arm_exchange(f, 8);
+	streams_open(f->streams, &ahead, 1);
+	assert_false(exchange.armed);
+	assert_int_equal(deliver(f, 8, 1, 11, 0, 10, &again), ERR_OK);
+	finish(f);
+	streams_free(f->streams);
+	f->streams = NULL;
+	for (uint32_t user = 6; user <= 8; user++)
+		assert_int_equal(count(f, user), 1);
+	begin(f, 100);
+}
+
 /* ---- an account that means harm: it may write the directory ---- */
 
 /* How many of the users' streams are somebody's. */
@@ -548,6 +618,7 @@ int main(void)
 		T(an_older_message_that_is_tried_again_is_remembered),
 		T(a_held_home_is_let_go_and_its_mail_waits),
 		T(an_exchanged_home_is_read_anew),
+		T(a_home_exchanged_before_the_lock_is_not_written_to),
 		T(planted_files_hurt_the_account_only),
 		T(more_names_than_a_stream_has_are_not_looked_through),
 		T(a_directory_that_never_stands_still_is_given_up),
