@@ -365,7 +365,9 @@ static void scram_finish(struct scram_client *c, struct view challenge, const ch
 	char one[4] = { 0, 0, 0, 1 };
 
 	(void)snprintf(c->server_first, sizeof(c->server_first), "%.*s", (int)challenge.n, challenge.p);
-	assert_true(view_cut(&rest, ',', &r) && view_cut(&rest, ',', &s) && view_cut(&rest, ',', &i));
+	assert_true(view_cut(&rest, ',', &r));
+	assert_true(view_cut(&rest, ',', &s));
+	assert_true(view_cut(&rest, ',', &i));
 	buf_init(&salt, 200);
 	assert_true(base64_get(&salt, view_skip(s, 2)));
 	digits = view_skip(i, 2);

@@ -114,7 +114,8 @@ static int in_order(void *arg, const struct journal_record *r)
 
 	if (r->kind != KEPT)
 		return ERR_OK;
-	assert_true(view_cut(&rest, ' ', &word) && num_u64(word, UINT64_MAX, &n));
+	assert_true(view_cut(&rest, ' ', &word));
+	assert_true(num_u64(word, UINT64_MAX, &n));
 	assert_int_equal(n, g->next);
 	g->next++;
 	return ERR_OK;

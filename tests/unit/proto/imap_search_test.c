@@ -49,7 +49,7 @@ static void finds_messages(void **state)
 	static const char *const yes[] = { "ALL", "SEEN", "NOT UNSEEN", "3", "1:*", "UID 30", "KEYWORD work", "UNKEYWORD play", "OLD", "NOT NEW",
 		"FROM \"j\xc3\xbcrgen\"", "FROM {7}\r\nJ\xc3\x9cRGEN", "SUBJECT \"fr\xc3\x96sche\"", "HEADER subject \"\"", "HEADER date nov", "ON 22-Nov-2026",
 		"SINCE 22-Nov-2026", "BEFORE 23-Nov-2026", "SENTON 22-Nov-2026", "SENTSINCE \"1-Jan-2020\"", "SENTBEFORE 23-Nov-2026", "LARGER 499", "SMALLER 501",
-		"BODY \"soft break \xc3\xbc" "ber\"", "BODY \"hello world\"", "TEXT grosse", "TEXT world", "OR DELETED SEEN", "OR (DELETED SEEN) 3", "(SEEN (3))",
+		("BODY \"soft break \xc3\xbc" "ber\""), "BODY \"hello world\"", "TEXT grosse", "TEXT world", "OR DELETED SEEN", "OR (DELETED SEEN) 3", "(SEEN (3))",
 		"MODSEQ 70", "MODSEQ \"/flags/\\\\draft\" all 3", "OLDER 1000", "YOUNGER 1000", "CHARSET UTF-8 SEEN" };
 	static const char *const no[] = { "NOT ALL", "UNSEEN", "4", "9:*", "UID 31:*", "KEYWORD play", "DELETED", "NEW", "SUBJECT x", "HEADER x-none \"\"",
 		"BEFORE 22-Nov-2026", "SENTBEFORE 22-Nov-2026", "LARGER 500", "SMALLER 500", "BODY invisible", "BODY grosse", "BODY softbreak", "SEEN DELETED",
