@@ -143,6 +143,17 @@ int frame_look(struct journal *j, struct segment *s, uint64_t offset, uint64_t s
 	return ERR_OK;
 }
 
+/* How far to step over zeros at offset, which the window holds: where 32 stand no frame begins. Behind a live end they are many. */
+static uint64_t zeros_to_skip(const struct window *w, uint64_t offset)
+{
+	const uint8_t *p = w->p + (offset - w->at);
+	uint64_t n = 0, held = w->at + w->n - offset;
+
+	while (n + 8 <= held && le64_get(p + n) == 0)
+		n += 8;
+	return n > FRAME_HEAD ? n - FRAME_HEAD : 0;
+}
+
 int frame_resync(struct journal *j, struct segment *s, uint64_t offset, uint64_t stop, uint64_t least, bool patch, uint64_t *found)
 {
 	struct frame_head h;
@@ -161,6 +172,7 @@ int frame_resync(struct journal *j, struct segment *s, uint64_t offset, uint64_t
 			*found = offset;
 			return ERR_OK;
 		}
+		offset += zeros_to_skip(&j->window, offset);
 	}
 	*found = stop;
 	return ERR_OK;

@@ -229,6 +229,44 @@ static void a_lost_block_costs_what_was_in_it(void **state)
 	free(g);
 }
 
+static int count_behind(void *arg, const struct journal_record *r)
+{
+	*(unsigned *)arg += view_eq(r->payload, view_of("behind"));
+	return ERR_OK;
+}
+
+/* A reader steps over many zeros at once, and past none of what stands behind them, wherever they end. */
+static void zeros_hide_nothing_behind_them(void **state)
+{
+	enum { MOST = 66000 };
+	struct home *h = *state;
+	struct file *f = mem_new(sizeof(*f));
+	char *big = mem_new(MOST);
+
+	memset(big, 'x', MOST);
+	for (size_t n = 8; n < MOST; n += n < 80 ? 8 : 6008) {
+		struct journal *j = home_open(h, JOURNAL_OWNER, 1 << 20);
+		struct journal_frame frames[] = { { .kind = 1, .parts[0] = view_of("before") }, { .kind = 1, .parts[0] = view_make(big, n) },
+			{ .kind = 1, .parts[0] = view_of("behind") } };
+		uint64_t first = journal_end(j), next;
+		unsigned behind = 0;
+
+		assert_int_equal(journal_append(j, first, frames, 3), ERR_OK);
+		assert_int_equal(journal_flush(j), ERR_OK);
+		journal_close(j);
+		load(h, "0000000000000000", f);
+		memset(f->b + 1024 + frames[1].position, 0, frame_size((uint32_t)n));
+		store(h, f);
+		j = home_open(h, JOURNAL_READER, 1 << 20);
+		assert_int_equal(journal_scan(j, first, count_behind, &behind, &next), ERR_OK);
+		assert_int_equal(behind, 1);
+		assert_true(next > frames[2].position);
+		journal_close(j);
+	}
+	free(big);
+	free(f);
+}
+
 /* S9, S22: files that were made and not flushed. */
 static void headless_files_are_made_anew(void **state)
 {
@@ -493,6 +531,7 @@ int main(void)
 		home_test(in_the_head_too),
 		home_test(and_in_compacted_files),
 		home_test(a_lost_block_costs_what_was_in_it),
+		home_test(zeros_hide_nothing_behind_them),
 		home_test(headless_files_are_made_anew),
 		home_test(an_unreadable_stream_is_not_an_empty_one),
 		home_test(a_torn_tail_is_left_behind),
