@@ -145,6 +145,7 @@ def remove_tree(path):
 class Server:
     """What all have: a group, a directory, a state."""
     pipelining = True
+    waiting = 0  # messages that a row left in the queue of the stopped server
 
     def __init__(self, work, name):
         self.name, self.group = name, Group(f"postrider-bench-{os.getpid()}-{name}")
@@ -211,6 +212,8 @@ class Peer(Server):
         self.done(f"/bench-peers/{self.name} setup {self.port}", 120)
 
     def start(self, mode, again=None, slow=False, wait=True, **_):
+        if again is None:
+            self.waiting = 0
         if answers(self.port):
             raise SystemExit(f"bench: somebody answers on port {self.port} already")
         preload = self.base + "/upper/etc/ld.so.preload"
@@ -257,11 +260,26 @@ class Peer(Server):
         """When the last of them got its name."""
         return max((f.stat().st_ctime_ns for f in self.files()), default=0) / 1e9
 
-    def stored(self):
-        """The octets of all that is in the mailboxes, file by file."""
+    def news(self, seen):
+        """The heads of the messages in the mailboxes that are not in seen, which takes them."""
         for f in self.files():
-            with open(f.path, "rb") as opened:
-                yield opened.read(2048)
+            if f.path not in seen:
+                seen[f.path] = True
+                with open(f.path, "rb") as opened:
+                    yield opened.read(2048)
+
+    def hold(self):
+        """Accepts mail and delivers none."""
+        if self.name == "postfix":
+            for p in self.group.pids():
+                if read(f"/proc/{p}/comm").strip() == "qmgr":
+                    os.kill(p, signal.SIGSTOP)
+        else:
+            self.command("hold")
+
+    def undecided(self):
+        """Messages that Postfix has neither delivered nor put off."""
+        return sum(len(os.listdir(f"{self.base}/disk/var-spool/postfix/{d}")) for d in ("incoming", "active"))
 
     def kill(self):
         self.group.kill()
@@ -302,10 +320,9 @@ class Postrider(Server):
         self.quickstart("start", "--no-demo", "--accounts", str(accounts), "--password", "benchbench", *wanted, slow=slow)
         self.info = json.loads(read(self.dir + "/info.json"))
         self.held, self.log_at, self.log_count, self.last_at = [], 0, 0, 0
+        self.waiting = 0
         if mode == "held":
-            self.held = self.processes("local-delivery")
-            for p in self.held:
-                os.kill(p, signal.SIGSTOP)
+            self.hold()
 
     def processes(self, name):
         return [p["pid"] for p in json.loads(read(self.dir + "/run/status"))["processes"] if p["name"] == name]
@@ -343,11 +360,23 @@ class Postrider(Server):
         """When the last of them was durable, as the log says; its lines come up to 20 ms later."""
         return self.last_at
 
-    def stored(self):
+    def news(self, seen):
+        """What of the streams of incoming mail is not in seen, which takes how far each was read: a little is read again, for a message's head
+        may have been half there, and zeros at the end are not yet written over."""
         for where, _, files in os.walk(self.dir + "/mail"):
             for name in files if where.endswith("/incoming") else []:
-                with open(os.path.join(where, name), "rb") as f:
-                    yield f.read()
+                path = os.path.join(where, name)
+                with open(path, "rb") as f:
+                    f.seek(seen.get(path, 0))
+                    octets = f.read()
+                seen[path] = seen.get(path, 0) + max(0, len(octets.rstrip(b"\0")) - 256)
+                yield octets
+
+    def hold(self):
+        """Accepts mail and delivers none."""
+        self.held = self.processes("local-delivery")
+        for p in self.held:
+            os.kill(p, signal.SIGSTOP)
 
     def kill(self):
         self.group.kill()
