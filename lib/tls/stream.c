@@ -117,7 +117,8 @@ bool stream_wants_read(const struct stream *s)
 void stream_schedule(struct stream *s, unsigned work)
 {
 	s->work |= work;
-	loop_later(s->loop, &s->later);
+	if (!s->in_io)
+		loop_later(s->loop, &s->later);
 }
 
 /* ---- the end ---- */
@@ -392,6 +393,14 @@ static void do_work(struct stream *s, unsigned work)
 		tell_end(s);
 }
 
+static void flush_if(struct stream *s, unsigned work)
+{
+	if (!(work & WORK_FLUSH) || s->dead)
+		return;
+	flush(s);
+	s->work &= ~(unsigned)WORK_FLUSH; /* what encryption put on the wire is sent too, or waits for the socket */
+}
+
 static void on_turn_end(void *arg)
 {
 	struct stream *s = arg;
@@ -399,10 +408,7 @@ static void on_turn_end(void *arg)
 	enter(s);
 	s->work = 0;
 	do_work(s, work);
-	if (((work | s->work) & WORK_FLUSH) && !s->dead) {
-		flush(s);
-		s->work &= ~(unsigned)WORK_FLUSH; /* what encryption put on the wire is sent too, or waits for the socket */
-	}
+	flush_if(s, work | s->work);
 	if (!s->work)
 		loop_later_cancel(s->loop, &s->later);
 	leave(s);
@@ -425,10 +431,12 @@ static void connected(struct stream *s)
 		stream_send(s);
 }
 
+/* What was read is answered at once: the connection's memory is still in the cache, and the peer goes on while others are served. */
 static void on_io(void *arg, unsigned ready)
 {
 	struct stream *s = arg;
 	enter(s);
+	s->in_io = true;
 	if (s->phase == STREAM_CONNECTING) {
 		connected(s);
 	} else {
@@ -437,6 +445,10 @@ static void on_io(void *arg, unsigned ready)
 		if ((ready & IO_READ) && !s->dead)
 			readable(s);
 	}
+	s->in_io = false;
+	flush_if(s, s->work);
+	if (s->work && !s->dead)
+		loop_later(s->loop, &s->later);
 	leave(s);
 }
 

@@ -5,8 +5,8 @@
  * buffers in either state and never cares.
  *
  * Reading is bounded: no more than the input maximum is held; past the output's high-water mark reading stops by itself
- * until the peer has taken what it is owed. Writes are gathered and go out once, at the end of the loop's turn. An idle
- * stream holds no buffers.
+ * until the peer has taken what it is owed. Writes are gathered and go out once: those of a callback that got
+ * input when it returns, all others at the end of the loop's turn. An idle stream holds no buffers.
  *
  * A stream may be closed or freed in any of its own callbacks. No callback comes from within a call of the user's.
  */

@@ -62,6 +62,7 @@ struct stream {
 	bool ended;      /* and was told */
 	bool mute;       /* output is dropped */
 	bool closing, linger, lingering, said_goodbye;
+	bool in_io;      /* work is done, or put off, at the end of the call that is under way */
 	bool dead;
 };
 
