@@ -268,3 +268,33 @@ void buf_shrink(struct buf *b)
 	b->mem = NULL;
 	b->off = b->cap = 0;
 }
+
+/* Puts the bytes into mem, of cap octets, and gives the old memory. */
+static char *move(struct buf *b, char *mem, size_t cap)
+{
+	char *old = b->mem;
+
+	if (b->n)
+		memcpy(mem, old + b->off, b->n);
+	b->mem = mem;
+	b->cap = cap;
+	b->off = 0;
+	return old;
+}
+
+void buf_borrow(struct buf *b, struct buf *spare)
+{
+	if (b->cap >= spare->max)
+		return;
+	free(move(b, spare->mem ? spare->mem : mem_resize(NULL, spare->max), spare->max));
+	spare->mem = NULL;
+}
+
+void buf_give_back(struct buf *b, struct buf *spare)
+{
+	if (b->cap != spare->max || spare->mem || b->n > b->cap / 2) {
+		buf_shrink(b);
+		return;
+	}
+	spare->mem = move(b, b->n ? mem_resize(NULL, b->n) : NULL, b->n);
+}

@@ -69,4 +69,11 @@ const char *buf_str(struct buf *b);
 /* Gives unused memory back when the buf is empty: for idle connections. */
 void buf_shrink(struct buf *b);
 
+/*
+ * One piece of memory for many bufs that are filled and emptied in turns: spare is an empty buf whose maximum is the size of it. b, with what it
+ * holds, moves there, and back to memory of its own when it no longer fills half of it; else it keeps the memory, and spare gets another the next time.
+ */
+void buf_borrow(struct buf *b, struct buf *spare);
+void buf_give_back(struct buf *b, struct buf *spare);
+
 #endif

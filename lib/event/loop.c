@@ -14,6 +14,8 @@
 /* Each write wakes the log process, so the lines of many turns share one. A crash may lose those of the last moment. */
 enum { LOG_GATHER_MS = 20 };
 
+enum { SCRATCH = 256 * 1024 };
+
 struct queue {
 	struct later *first, **end;
 };
@@ -28,6 +30,7 @@ struct loop {
 	struct queue running; /* what is being done at its end */
 	struct list signals;
 	struct timer *log;
+	struct buf scratch;
 };
 
 struct signal {
@@ -113,6 +116,7 @@ struct loop *loop_new(void)
 	queue_init(&l->later);
 	queue_init(&l->running);
 	list_init(&l->signals);
+	buf_init(&l->scratch, SCRATCH);
 	l->log = timer_new(l, flush_log, NULL);
 	return l;
 }
@@ -134,6 +138,7 @@ void loop_free(struct loop *l)
 	}
 	timer_free(l->log);
 	event_base_free(l->base);
+	buf_fini(&l->scratch);
 	free(l);
 }
 
@@ -149,6 +154,11 @@ static void begin(struct loop *l)
 uint64_t loop_now(const struct loop *l)
 {
 	return l->timed ? l->now : clock_mono_ms();
+}
+
+struct buf *loop_scratch(struct loop *l)
+{
+	return &l->scratch;
 }
 
 /* What is queued meanwhile is left for the next turn, so that descriptors are looked at between. */

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
+
 struct loop;
 struct loop *loop_new(void);
 /* In a forked child it parts from the parent's first: call it before any io_free or timer_free there, or leave the old one be. NULL is ignored. */
@@ -19,6 +21,9 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 /* Milliseconds of the monotonic clock as of this turn: cheap. */
 uint64_t loop_now(const struct loop *l);
+
+/* Empty memory for buf_borrow: what is read in a callback goes through it. */
+struct buf *loop_scratch(struct loop *l);
 
 /* A watched descriptor (not owned). ready tells what is possible: IO_READ and IO_WRITE bits; errors show as both, where both are waited for; each may come in a call of its own. Level-triggered. */
 enum { IO_READ = 1, IO_WRITE = 2 };

@@ -566,16 +566,22 @@ static void take_all(struct ipc_channel *c)
 		return;
 	}
 	buf_consume(&c->in, used);
-	buf_shrink(&c->in);
+	if (buf_len(&c->in) == 0)
+		buf_give_back(&c->in, loop_scratch(c->loop));
 }
 
 static bool read_some(struct ipc_channel *c)
 {
 	int fds[SOCK_FDS_MAX];
-	size_t nfds = 0, got = 0;
-	int err = sock_recv_fds(c->fd, &c->in, READ_CHUNK, fds, &nfds, &got);
-	if (err == ERR_AGAIN)
+	size_t nfds = 0, got = 0, had = buf_len(&c->in);
+	buf_borrow(&c->in, loop_scratch(c->loop));
+	/* What is behind the beginning of a message goes into the same memory. */
+	int err = sock_recv_fds(c->fd, &c->in, had < READ_CHUNK / 2 ? READ_CHUNK - had : READ_CHUNK, fds, &nfds, &got);
+	if (err == ERR_AGAIN) {
+		if (had == 0)
+			buf_give_back(&c->in, loop_scratch(c->loop));
 		return true;
+	}
 	for (size_t i = 0; i < nfds; i++) {
 		if (c->ninfds < FDS_WAITING)
 			c->infds[c->ninfds++] = fds[i];

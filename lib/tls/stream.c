@@ -11,8 +11,7 @@
 #include "sys/sock.h"
 
 enum {
-	CHUNK_MIN = 4096,
-	CHUNK_MAX = 65536,
+	CHUNK = 65536, /* octets read at once, so that others have their turn */
 	INPUT_MAX = 65536,
 	HIGH = 256 * 1024,
 	OUTPUT_MAX = 16 * 1024 * 1024,
@@ -167,7 +166,7 @@ void stream_deliver(struct stream *s)
 		s->cb->on_data(s->arg, s);
 	if (s->dead)
 		return;
-	buf_shrink(&s->in);
+	buf_give_back(&s->in, loop_scratch(s->loop));
 	if (s->end_seen && !s->paused)
 		tell_end(s);
 }
@@ -190,28 +189,16 @@ static void on_timer(void *arg)
 
 /* ---- reading ---- */
 
-/* Big pieces for who sends big pieces, small ones for who sends commands. */
-static void adapt(struct stream *s, size_t asked, size_t got)
-{
-	if (got == asked && asked == s->chunk && s->chunk < CHUNK_MAX)
-		s->chunk *= 2;
-	else if (got < s->chunk / 4 && s->chunk > CHUNK_MIN)
-		s->chunk /= 2;
-}
-
 static void read_plain(struct stream *s)
 {
 	size_t room = s->in.max - buf_len(&s->in), got;
-	size_t most = room < s->chunk ? room : s->chunk;
-	int err = sock_read(s->fd, &s->in, most, &got);
+	int err = sock_read(s->fd, &s->in, room < CHUNK ? room : CHUNK, &got);
 	if (err == ERR_AGAIN)
 		return;
-	if (err == ERR_OK) {
-		adapt(s, most, got);
+	if (err == ERR_OK)
 		stream_touch(s);
-	} else {
+	else
 		stream_see_end(s, err == ERR_END ? STREAM_END_CLEAN : STREAM_END_RESET);
-	}
 	stream_deliver(s);
 }
 
@@ -227,14 +214,20 @@ static void discard(struct stream *s)
 
 static void readable(struct stream *s)
 {
-	if (!stream_wants_read(s))
+	if (!stream_wants_read(s)) {
 		s->deaf = true;
-	else if (s->lingering)
+		return;
+	}
+	if (s->lingering) {
 		discard(s);
-	else if (s->tls)
+		return;
+	}
+	buf_borrow(&s->in, loop_scratch(s->loop));
+	if (s->tls)
 		stream_tls_step(s);
 	else
 		read_plain(s);
+	buf_give_back(&s->in, loop_scratch(s->loop));
 }
 
 /* ---- writing ---- */
@@ -463,7 +456,6 @@ static struct stream *make(struct loop *l, int fd, const struct stream_callbacks
 	s->arg = arg;
 	s->fd = fd;
 	s->phase = phase;
-	s->chunk = CHUNK_MIN;
 	s->handshake_ms = HANDSHAKE_MS;
 	buf_init(&s->in, INPUT_MAX);
 	buf_init(&s->wire, OUTPUT_MAX);

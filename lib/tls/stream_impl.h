@@ -47,7 +47,6 @@ struct stream {
 	struct buf in;
 	struct buf wire; /* output as it goes out; the wire takes it from its front */
 	struct stream_tls *tls;
-	size_t chunk;    /* octets to read at once */
 	size_t high, max;
 	uint64_t idle_ms, handshake_ms;
 	size_t lingered;

@@ -118,6 +118,49 @@ static void holds_its_maximum(void **state)
 	buf_fini(&b);
 }
 
+static void borrows_memory(void **state)
+{
+	struct buf spare, a, b;
+
+	(void)state;
+	buf_init(&spare, 100);
+	buf_init(&a, 80);
+	buf_init(&b, 80);
+	buf_adds(&a, "xline");
+	buf_consume(&a, 1);
+	buf_borrow(&a, &spare);
+	assert_int_equal(a.cap, 100);
+	assert_true(view_eqs(buf_view(&a), "line"));
+	const char *mem = a.mem;
+	/* Little that is left moves out, and the next gets the same memory. */
+	buf_give_back(&a, &spare);
+	assert_ptr_equal(spare.mem, mem);
+	assert_int_equal(a.cap, 4);
+	assert_true(view_eqs(buf_view(&a), "line"));
+	buf_borrow(&b, &spare);
+	assert_ptr_equal(b.mem, mem);
+	/* Another meanwhile gets other memory, of which one piece is kept. */
+	buf_borrow(&a, &spare);
+	assert_true(view_eqs(buf_view(&a), "line"));
+	buf_give_back(&b, &spare);
+	assert_null(b.mem);
+	assert_ptr_equal(spare.mem, mem);
+	buf_reset(&a);
+	buf_give_back(&a, &spare);
+	assert_null(a.mem);
+	/* Much that is left stays where it is; the maximum is the buf's own. */
+	buf_borrow(&a, &spare);
+	assert_non_null(buf_room(&a, 80));
+	assert_null(buf_room(&a, 81));
+	memset(buf_room(&a, 51), 'y', 51);
+	buf_commit(&a, 51);
+	buf_give_back(&a, &spare);
+	assert_ptr_equal(a.mem, mem);
+	assert_null(spare.mem);
+	buf_fini(&a);
+	buf_fini(&spare);
+}
+
 /* What a buf must be, kept in the plainest way. */
 struct model {
 	char bytes[600];
@@ -214,6 +257,7 @@ int main(void)
 		cmocka_unit_test(puts_little_endian),
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(holds_its_maximum),
+		cmocka_unit_test(borrows_memory),
 		cmocka_unit_test(keeps_to_its_model),
 		cmocka_unit_test(consumes_cheaply),
 	};
