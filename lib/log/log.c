@@ -30,6 +30,7 @@ static struct {
 	const char *program; /* of a fork that shares its sink */
 	struct buf waiting; /* whole lines, but for a first one that a stream took in part */
 	uint64_t dropped;
+	struct buf line; /* what is being built, empty between two calls */
 } sink = { .fd = -1, .least = LOG_LEVEL_INFO, .waiting = { .max = WAITING_MAX } };
 
 static const char *const level_names[] = {
@@ -175,17 +176,17 @@ static void put_line(struct buf *b, enum log_level level, const char *event, con
 /* Adds a line to those that wait; the one that says how many were lost comes before. */
 static void add_line(enum log_level level, const char *event, const struct log_field *fields)
 {
-	struct buf line;
+	struct buf *line = &sink.line;
 
-	buf_init(&line, LINE_MAX - 1);
-	put_line(&line, level, event, fields);
-	line.max = LINE_MAX;
-	buf_addc(&line, '\n');
-	if (buf_len(&line) > sink.waiting.max - buf_len(&sink.waiting))
+	line->max = LINE_MAX - 1;
+	put_line(line, level, event, fields);
+	line->max = LINE_MAX;
+	buf_addc(line, '\n');
+	if (buf_len(line) > sink.waiting.max - buf_len(&sink.waiting))
 		sink.dropped++;
 	else
-		buf_addv(&sink.waiting, buf_view(&line));
-	buf_fini(&line);
+		buf_addv(&sink.waiting, buf_view(line));
+	buf_reset(line);
 }
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
