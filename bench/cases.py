@@ -110,7 +110,7 @@ def many(server, build, scale):
         load = run_load(build, server.port, "-s", 1, "-m", 1, "-r", n, "-u", n, *(["-p"] if server.pipelining else []))
         if load["acknowledged"] != 1:
             raise RuntimeError(f"the message to {n} was not taken: {load}")
-        must(lambda want=turn * n: server.delivered() >= want, seconds=60)
+        must(lambda want=turn * n: server.delivered() >= want, "all deliveries", seconds=60)
         figures[name + "_s"] = server.delivered_at() - began
         figures[name + "_ack_s"] = load["seconds"]
         figures[name + "_cpu_s"] = server.group.cpu_seconds() - before
@@ -243,7 +243,7 @@ def fill_mailbox(server, build, n):
     if server.name == "postrider":
         server.start("lmtp")
         run_load(build, server.lmtp_port(), "-s", 50, "-m", n, "-l", 1024, "-u", 1, "-L", "-p")
-        must(lambda: server.delivered() >= n, pause=0.1)
+        must(lambda: server.delivered() >= n, "the mailbox to be full", pause=0.1)
         open_inbox(server)
         return
     source = server.base + "/disk/var-mail/source"
@@ -286,12 +286,17 @@ def big_mailbox(server, build, scale):
         load = run_load(build, server.lmtp_port(), "-s", 1, "-m", messages, "-u", 1, "-L")
         seconds = load["seconds"]
         if server.name == "postrider":
-            must(lambda: server.delivered() >= had + messages)
+            must(lambda: server.delivered() >= had + messages, "all deliveries")
             seconds = time.time() - began
         figures[name + "_per_s"] = load["acknowledged"] / seconds
         figures[name + "_cpu_ms"] = (server.group.cpu_seconds() - before) * 1000 / load["acknowledged"]
 
     server.start("lmtp")
+    if server.name == "postrider":
+        # In either state a session was there a moment ago, and the account's process still adopts what comes.
+        run_load(build, server.lmtp_port(), "-s", 1, "-m", 10, "-u", 1, "-L")
+        must(lambda: server.delivered() >= 10, "the first deliveries")
+        open_inbox(server)
     rate("empty")
     server.stop()
     fill_mailbox(server, build, n)
@@ -308,10 +313,10 @@ CASES = [
     ("lmtp-100k", "LMTP, one connection, into a mailbox of 100,000 messages and into an empty one", big_mailbox, ["dovecot", "dovecot-mdbox"],
      [("full_to_empty", ">=", 0.9)], 1, True),
     ("many-1000", "one message to 1,000 local recipients", many, ["postfix", "exim", "opensmtpd"], [("first_s", "<=", 0.1), ("second_s", "<=", 0.1)], 3, True),
-    ("idle-1000", "memory of 1,000 idle SMTP connections", idle, ["postfix", "exim", "opensmtpd"], [("grown_mib", "<=", 12)], 1, True),
+    ("idle-1000", "memory of 1,000 idle SMTP connections", idle, ["postfix", "exim", "opensmtpd"], [("grown_mib", "<=", 12)], 3, True),
     ("deferred-50000", "50,000 messages in the queue", deferred, ["postfix", "exim", "opensmtpd"],
-     [("first_delivery_s", "<=", 0.14), ("list_s", "<=", 0.3), ("queue_mib", "<=", 20)], 1, True),
-    ("deferred-1000000", "1,000,000 messages in the queue", deferred_million, [], [("queue_mib", "<=", 128)], 1, False),
+     [("first_delivery_s", "<=", 0.14), ("list_s", "<=", 0.3), ("queue_mib", "<=", 20)], 3, True),
+    ("deferred-1000000", "1,000,000 messages in the queue", deferred_million, [], [("queue_mib", "<=", 128)], 3, False),
     ("recovery", "SIGKILL of everything under load, until all acknowledged mail is in its mailbox", recovery, ["postfix", "exim", "opensmtpd"],
-     [("all_there_s", "<=", 2), ("lost", "<=", 0), ("doubled", "<=", 0)], 1, True),
+     [("all_there_s", "<=", 2), ("lost", "<=", 0), ("doubled", "<=", 0)], 3, True),
 ]

@@ -230,7 +230,8 @@ class Peer(Server):
             self.process = self.spawn(self.inside(f"/bench-peers/{self.name} run {mode} {again or ''}"), stdout=log, stderr=log)
         if wait:
             try:
-                wait_port(self.port, 30, self.process)
+                # What a row with a deep queue left is removed first.
+                wait_port(self.port, 180, self.process)
             except RuntimeError as e:
                 raise RuntimeError(f"{self.name}: {e}: {read(self.base + '/out')[-1000:]}") from e
 
