@@ -73,6 +73,9 @@ static void flushed(struct store *s, int err)
 		int again = store_reload(s);
 		if (again != ERR_OK)
 			DIE("an account's journal cannot be read any more: %s", err_text(again));
+	} else {
+		/* What was applied of others is waited for as well, and may be gone: the journal tells only of what this process appended. */
+		err = store_catch_up(s);
 	}
 	store_changed(s);
 	end_waits(s, journal_durable(s->journal), err);
@@ -160,8 +163,8 @@ void store_drop_waits(struct store *s)
 	LIST_EACH(it, tmp, &s->watches) list_remove(it);
 }
 
-/* What they wait for was undone, and later positions must not pass for it. Their fn is called from the loop alone. */
-static void lose_waits(struct store *s, int err)
+/* Later positions must not pass for what was undone. */
+void store_lose_waits(struct store *s, int err)
 {
 	LIST_EACH(it, tmp, &s->waits) LIST_OF(it, struct store_wait, node)->err = err;
 	store_want_flush(s);
@@ -171,7 +174,7 @@ int store_flush_now(struct store *s)
 {
 	int err = journal_flush(s->journal);
 	if (err != ERR_OK) {
-		lose_waits(s, err);
+		store_lose_waits(s, err);
 		int again = store_reload(s);
 		return again != ERR_OK ? again : err;
 	}

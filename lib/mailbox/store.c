@@ -109,7 +109,12 @@ int store_catch_up(struct store *s)
 	uint64_t end = journal_end(s->journal);
 	if (err != ERR_OK || end == s->next)
 		return err;
-	err = end < s->next || !still_there(s) ? store_reload(s) : replay(s, s->next, false);
+	if (end < s->next || !still_there(s)) {
+		store_lose_waits(s, ERR_IO);
+		err = store_reload(s);
+	} else {
+		err = replay(s, s->next, false);
+	}
 	store_changed(s);
 	return err;
 }

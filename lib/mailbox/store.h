@@ -79,6 +79,8 @@ void store_want_flush(struct store *s);
 void store_changed(struct store *s);
 void store_turn(void *arg);
 void store_drop_waits(struct store *s);
+/* What is waited for is lost: each wait is told err, from the loop. */
+void store_lose_waits(struct store *s, int err);
 /* Lets everything that is durable be seen. */
 void store_show(struct store *s);
 
