@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "sys/boot.h"
 
 const struct command commands[] = {
 	{ "start", NULL, "", 0, 0, OPT_FOREGROUND, false, "starts the suite and waits until all of it is ready", cmd_start },
@@ -215,6 +216,7 @@ int main(int argc, char **argv)
 	const struct command *c;
 	int code;
 
+	boot_learn();
 	l.cli.args = calloc((size_t)argc + 1, sizeof(char *));
 	if (!l.cli.args)
 		return EXIT_FAILED;

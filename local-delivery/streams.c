@@ -224,13 +224,15 @@ static int check_place(const struct streams *s, uint32_t uid, int fd)
 static int open_journal(const struct streams *s, struct stream *st)
 {
 	struct journal_options o = { .role = JOURNAL_OWNER, .segment_size = INCOMING_SEGMENT, .frame_max = s->o.frame_max, .mode = 0640, .create = true,
-		.own = true };
+		.own = true, .seam = s->o.seam };
 	int fd, err = open_dir(s, st->uid, &fd);
 	if (err != ERR_OK)
 		return err;
 	err = journal_open(fd, &o, &st->journal);
 	if (err == ERR_OK) {
 		err = check_place(s, st->uid, fd);
+		if (err == ERR_OK)
+			err = journal_publish(st->journal);
 		if (err != ERR_OK) {
 			journal_close(st->journal);
 			st->journal = NULL;
@@ -448,7 +450,7 @@ static void rest(struct streams *s, struct stream *st)
  */
 static void undo(struct streams *s, struct stream *st, uint64_t from, uint64_t to, int err)
 {
-	uint64_t durable = journal_durable(st->journal);
+	uint64_t durable = journal_publish(st->journal) == ERR_OK ? journal_durable(st->journal) : 0;
 	log_error("incoming_flush_failed", LU("uid", st->uid), LERR("error", err), LU("from", from), LU("to", to));
 	seen_undo(st->seen, from, to);
 	settle(st, &st->flushing, durable, from, to, err);
@@ -482,9 +484,9 @@ static void end_stream(struct streams *s, struct stream *st)
 		return;
 	}
 	st->fresh = st->fresh && !s->many;
-	settle(st, &st->flushing, UINT64_MAX, 0, 0, ERR_OK);
-	/* Sessions see no more than is published. */
+	/* Sessions see no more than is published: what is told delivered before that might never be seen. */
 	bool unseen = journal_publish(st->journal) != ERR_OK;
+	settle(st, &st->flushing, unseen ? 0 : UINT64_MAX, 0, 0, ERR_OK);
 	if (st->news && s->news && !unseen)
 		s->news(s->news_arg, st->uid);
 	st->news = unseen || !list_empty(&st->waiting);

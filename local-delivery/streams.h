@@ -23,6 +23,7 @@ struct stream_options {
 	bool check_owner;  /* streams must belong to this process' uid and the account's group */
 	size_t max;        /* open at a time */
 	uint32_t frame_max;
+	const struct journal_seam *seam; /* for tests; NULL in service */
 };
 struct streams *streams_new(struct loop *l, struct pool *pool, const struct stream_options *o);
 void streams_free(struct streams *s);

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "daemon/state.h"
 #include "log/log.h"
+#include "sys/boot.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 
@@ -71,6 +72,7 @@ int daemon_hello(struct daemon *d, const struct process_row *row, enum ipc_role 
 	d->role = row->role;
 	d->name = row->name;
 	log_role(row->name);
+	boot_learn();
 	link_init(&s->link, LINK_FD, from, row->role == ROLE_IMAPD || row->role == ROLE_POP3D ? ROLE_IMAGE : row->role);
 	int err = link_next(&s->link, true, &kind, &m, fds);
 	if (err != ERR_OK || kind != IPC_HELLO) {

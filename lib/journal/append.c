@@ -177,6 +177,8 @@ static int write_frames(struct journal *j, struct segment *s, uint64_t at, uint6
 	int r = segment_open(j, s, true);
 
 	*done = 0;
+	if (r == ERR_OK)
+		r = segment_cover(j, s);
 	if (r != ERR_OK)
 		return r;
 	build_size(&j->stage, frames, n);

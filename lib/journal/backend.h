@@ -40,6 +40,9 @@ struct object {
 
 enum backend_lock { BACKEND_LOCK_APPEND, BACKEND_LOCK_COMPACT, BACKEND_LOCK_SHARED };
 
+/* When a mark was put. Since the machine was started, or that cannot be told; before: so whatever can be read of that time is on stable storage. */
+enum backend_mark { BACKEND_MARK_NONE, BACKEND_MARK_EARLIER, BACKEND_MARK_NOW };
+
 struct backend_ops {
 	/* Calls fn for each object, in no order. */
 	int (*list)(struct backend *b, void (*fn)(void *arg, const struct object_name *name), void *arg);
@@ -85,7 +88,7 @@ struct backend_ops {
 	/* Whether another has it exclusively. Takes nothing, so that whoever wants it is not kept out. */
 	bool (*locked)(struct backend *b, enum backend_lock which);
 	/* The published mark; 0 when there is none that is valid. Putting it is best effort but seen by all who get it later on this machine. */
-	uint64_t (*mark_get)(struct backend *b);
+	uint64_t (*mark_get)(struct backend *b, enum backend_mark *when);
 	int (*mark_put)(struct backend *b, uint64_t mark);
 	void (*free)(struct backend *b);
 };

@@ -15,13 +15,15 @@
 #include "base/num.h"
 #include "journal/backend.h"
 #include "journal/seam.h"
+#include "sys/boot.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 
 #define NAME_SIZE 48
 #define NEW_PREFIX "new."
 #define LOCK_NAME "lock"
-#define MARK_SIZE 16u
+#define MARK_SIZE 24u /* the mark, the start of the machine, the sum of both, zero */
+#define MARK_SUMMED 16u
 /* A directory changed less than this ago may change again without a new time stamp: the kernel's tick is at most 10 ms. */
 #define UNSETTLED_NS 30000000
 /* Names in the directory: of a stream that nobody compacts; and where others may fill it, what is soon looked through. */
@@ -528,16 +530,20 @@ static bool file_locked_octet(struct backend *b, enum backend_lock which)
 	return fcntl(f->lockfd, F_OFD_GETLK, &l) != 0 || l.l_type != F_UNLCK;
 }
 
-static uint64_t file_mark_get(struct backend *b)
+static uint64_t file_mark_get(struct backend *b, enum backend_mark *when)
 {
 	struct file_backend *f = backend_of(b);
 	uint8_t m[MARK_SIZE];
+	uint64_t boot;
 
+	*when = BACKEND_MARK_NONE;
 	if (f->lockfd < 0)
 		open_lock_file(f);
-	if (f->lockfd < 0 || pread(f->lockfd, m, sizeof(m), 0) != (ssize_t)sizeof(m))
+	if (f->lockfd < 0 || pread(f->lockfd, m, sizeof(m), 0) != (ssize_t)sizeof(m) || le32_get(m + MARK_SUMMED) != crc32c(0, m, MARK_SUMMED))
 		return 0;
-	return le32_get(m + 8) == crc32c(0, m, 8) ? le64_get(m) : 0;
+	boot = le64_get(m + 8);
+	*when = boot != 0 && boot_id() != 0 && boot != boot_id() ? BACKEND_MARK_EARLIER : BACKEND_MARK_NOW;
+	return le64_get(m);
 }
 
 static int file_mark_put(struct backend *b, uint64_t mark)
@@ -549,7 +555,8 @@ static int file_mark_put(struct backend *b, uint64_t mark)
 	long k;
 
 	le64_put(m, mark);
-	le32_put(m + 8, crc32c(0, m, 8));
+	le64_put(m + 8, boot_id());
+	le32_put(m + MARK_SUMMED, crc32c(0, m, MARK_SUMMED));
 	if (seam_before(f, &c) != 0)
 		return err_of_errno(errno);
 	k = seam_after(f, &c, pwrite(f->lockfd, m, sizeof(m), 0));

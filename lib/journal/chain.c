@@ -76,6 +76,7 @@ int segment_open(struct journal *j, struct segment *s, bool write)
 	object_unref(s->object);
 	s->object = o;
 	s->writable = write;
+	s->late = write && j->o.role == JOURNAL_SHARED_WRITER;
 	close_oldest(j);
 	return ERR_OK;
 }

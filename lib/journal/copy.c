@@ -174,7 +174,8 @@ static int take_all(struct backend *from, struct backend *to, const struct listi
 /* ERR_NOT_FOUND: a file has gone meanwhile, which only a drop can do, from the lowest up. */
 static int copy_once(struct backend *from, struct backend *to, bool share)
 {
-	uint64_t mark = from->ops->mark_get(from);
+	enum backend_mark when;
+	uint64_t mark = from->ops->mark_get(from, &when);
 	struct listing l = { 0 };
 	struct plan p = { .octets = UINT64_MAX };
 	int r = listing_make(from, &l);
@@ -185,7 +186,7 @@ static int copy_once(struct backend *from, struct backend *to, bool share)
 		r = plan_all(from, &l, &p);
 	if (r == ERR_OK)
 		r = take_all(from, to, &l, &p, share);
-	if (r == ERR_OK && p.n > 0)
+	if (r == ERR_OK && p.n > 0 && mark > 0)
 		r = to->ops->mark_put(to, mark);
 	if (r == ERR_NOT_FOUND && empty(to, &l) != ERR_OK)
 		r = ERR_IO;

@@ -50,6 +50,8 @@ static int flush_gather(struct journal *j, struct journal_flush *f)
 		if (is_cut_away(s))
 			continue;
 		r = segment_open(j, s, journal_writes(j));
+		if (r == ERR_OK)
+			r = segment_cover(j, s);
 		if (r != ERR_OK)
 			return r;
 		f->objects[f->n++] = object_ref(s->object);
@@ -300,48 +302,12 @@ int journal_flush(struct journal *j)
 	return journal_flush_end(j, f, NULL, NULL);
 }
 
-/* Whether the frame that ends at `end` is still part of the stream. */
-static bool still_there(const struct journal *j, uint64_t end)
-{
-	size_t i = chain_find(j, end - 1);
-
-	return i < j->n && j->segments[i]->head.first < end;
-}
-
-int journal_flush_range(struct journal *j, uint64_t from, uint64_t to)
-{
-	uint64_t mark = j->backend->ops->mark_get(j->backend), last = 0;
-	bool names = false;
-	int r = ERR_OK;
-
-	if (mark > j->durable && j->o.role != JOURNAL_OWNER)
-		j->durable = mark;
-	if (from < j->durable)
-		from = j->durable;
-	for (size_t i = chain_find(j, from); i < j->n && from < to && j->segments[i]->head.first < to && r == ERR_OK; i++) {
-		struct segment *s = j->segments[i];
-
-		if (s->head.type != SEGMENT_PLAIN || s->damaged || is_cut_away(s))
-			continue;
-		r = segment_open(j, s, false);
-		if (r == ERR_OK)
-			r = object_flush(s->object);
-		names |= !s->entry_durable;
-		last = s->end < to ? s->end : to;
-	}
-	if (r == ERR_OK && names)
-		r = j->backend->ops->flush_names(j->backend);
-	if (r == ERR_OK && last > 0)
-		r = journal_refresh(j);
-	return r == ERR_OK && last > 0 && !still_there(j, last) ? ERR_IO : r;
-}
-
 uint64_t journal_settled(struct journal *j)
 {
-	uint64_t mark;
+	enum backend_mark when;
+	uint64_t mark = j->backend->ops->mark_get(j->backend, &when);
 
-	if (!j->backend->ops->locked(j->backend, BACKEND_LOCK_SHARED))
+	if (when == BACKEND_MARK_EARLIER || (when == BACKEND_MARK_NONE && !j->backend->ops->locked(j->backend, BACKEND_LOCK_SHARED)))
 		return j->end;
-	mark = j->backend->ops->mark_get(j->backend);
 	return mark < j->end ? mark : j->end;
 }

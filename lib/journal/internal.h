@@ -35,6 +35,7 @@ struct segment {
 	bool entry_durable;    /* its directory entry is on stable storage, as far as is known */
 	bool kept;             /* while the chain is loaded: it was known already */
 	bool dirty;            /* this process wrote to it since its last good flush */
+	bool late;             /* its object was opened when others may have written what waited for a flush: of one that had failed it will not be told */
 	uint64_t used;         /* when it was used last */
 	struct table_entry *table;
 	size_t entries;
@@ -74,6 +75,7 @@ struct journal {
 	uint64_t next_first;  /* where a new segment would begin */
 	uint64_t end, durable;
 	uint64_t floor; /* the end as it was found at opening: what is below may have been acknowledged by somebody before us */
+	bool settled;    /* an owner that finds nothing of this start of the machine: what can be read is on stable storage */
 	bool role_taken; /* the lock that says that we write */
 	bool torn;    /* the head cannot be appended to: roll, cut at end */
 	bool cut_back; /* a flush failed: roll, cut at journal_kept */
@@ -127,6 +129,8 @@ MUST_CHECK int object_zero_from(struct object *o, uint64_t offset, bool *zero);
  * of earlier flushes.
  */
 MUST_CHECK int recover_rewrite(struct journal *j);
+/* The same for one segment of a shared writer, between the durable mark and the end, where its object was opened late. */
+MUST_CHECK int segment_cover(struct journal *j, struct segment *s);
 /* What no failed flush takes away. */
 static inline uint64_t journal_kept(const struct journal *j) { return j->floor > j->durable ? j->floor : j->durable; }
 /* chain_load, then the tail; knows of cuts. raw: believes all that stands there. */

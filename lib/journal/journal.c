@@ -82,7 +82,7 @@ static int load_tail(struct journal *j)
 			j->durable = j->segments[i]->begin_mark;
 	r = recover_tail(j, j->durable);
 
-	if (r == ERR_OK && j->durable > j->end)
+	if (r == ERR_OK && (j->durable > j->end || j->settled))
 		j->durable = j->end;
 	j->floor = j->end;
 	return r == ERR_OK && journal_writes(j) ? recover_rewrite(j) : r;
@@ -115,10 +115,12 @@ static bool is_tidy(const struct journal *j)
 /* Under the append lock, for a shared writer. */
 static int load_locked(struct journal *j)
 {
+	enum backend_mark when;
 	bool fresh, tidy;
 	int r;
 
-	j->durable = j->backend->ops->mark_get(j->backend);
+	j->durable = j->backend->ops->mark_get(j->backend, &when);
+	j->settled = when == BACKEND_MARK_EARLIER && j->o.role == JOURNAL_OWNER;
 	fresh = j->durable == 0 && journal_writes(j);
 	r = load_chain_and_tail(j);
 	tidy = is_tidy(j);
@@ -126,6 +128,8 @@ static int load_locked(struct journal *j)
 		r = create_stream(j);
 	if (r == ERR_OK && fresh && j->head != NULL && j->n == 1)
 		r = finish_creation(j);
+	else if (r == ERR_OK && when != BACKEND_MARK_NOW && j->o.role == JOURNAL_OWNER)
+		j->unpublished = j->backend->ops->mark_put(j->backend, j->durable) != ERR_OK;
 	/* Tidying up may fail: what is left over does no harm. */
 	if (r == ERR_OK && j->o.role == JOURNAL_OWNER && !tidy && remove_losers(j) != ERR_OK)
 		r = chain_reload(j);

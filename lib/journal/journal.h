@@ -87,14 +87,15 @@ void journal_flush_ran(struct journal_flush *f, int result);
  * frames that this life of the stream appended and that are not durable are gone (their positions are never used again) and
  * journal_end() tells the new end; *lost_from and *lost_to (may be NULL) get the range, empty when nothing was lost or when it was told
  * already. Frames found at opening are kept, and written once more by the next flush. Shared writers also get ERR_IO, with
- * the range, when another writer's failed flush cut their frames away. j may be closed (NULL) meanwhile.
+ * the range, when another writer's failed flush cut their frames away; whether others' frames that it read are still there, a writer sees for itself: by
+ * journal_read, when journal_end() has moved. j may be closed (NULL) meanwhile.
  */
 MUST_CHECK int journal_flush_end(struct journal *j, struct journal_flush *f, uint64_t *lost_from, uint64_t *lost_to);
 /* All three at once, blocking: for tools and tests. */
 MUST_CHECK int journal_flush(struct journal *j);
 /*
- * For an owner whose readers go by journal_settled: a flush may have succeeded, and its mark not been written. Writes it then; ERR_OK when all that is
- * durable is published.
+ * For an owner whose readers go by journal_settled: a flush, or the opening, may have succeeded, and its mark not been written. Writes it then; ERR_OK when
+ * all that is durable is published. Before it is after the opening, nothing may be appended; before it is after a flush, nobody told.
  */
 MUST_CHECK int journal_publish(struct journal *j);
 
@@ -108,11 +109,10 @@ struct journal_ahead *journal_ahead_begin(struct journal *j);
 void journal_ahead_run(struct journal_ahead *a);
 /* Frees a. j may be closed (NULL) meanwhile. */
 void journal_ahead_end(struct journal *j, struct journal_ahead *a);
-/* For a reader or shared writer that must be sure of what it shows: flushes the segments that hold [from, to) by its own descriptors. */
-MUST_CHECK int journal_flush_range(struct journal *j, uint64_t from, uint64_t to);
 /*
- * For a reader: no flush of the stream's owner that fails later takes away what lies below this. While there is an owner it is the published mark;
- * without one, the end as of the last refresh, which the next owner keeps (but what lies above the mark needs journal_flush_range).
+ * For a reader of a stream whose owners publish (journal_publish): what lies below this, as of the last refresh, is on stable storage, and stays. It is the
+ * published mark where an owner has put it since the machine was started. Otherwise nothing was appended since, and it is the end: what a reader could
+ * read after the start came from there. (What somebody copied here without a mark is taken as it is.)
  */
 uint64_t journal_settled(struct journal *j);
 

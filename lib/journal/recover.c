@@ -225,15 +225,12 @@ static int rewrite_chunk(struct segment *s, uint64_t from, size_t n, uint8_t *p)
 	return r == ERR_OK ? s->object->backend->ops->append(s->object, segment_offset(s, from), &iov, 1, &done) : r;
 }
 
-/* The octets of s in [from, to). */
-static int rewrite_segment(struct journal *j, struct segment *s, uint64_t from, uint64_t to)
+/* The octets of s in [from, to), by the object that is open. */
+static int rewrite_octets(struct segment *s, uint64_t from, uint64_t to)
 {
 	uint8_t *p = mem_new(CHUNK);
-	int r;
+	int r = ERR_OK;
 
-	object_unref(s->object);
-	s->object = NULL;
-	r = segment_open(j, s, true);
 	while (r == ERR_OK && from < to) {
 		size_t n = to - from < CHUNK ? (size_t)(to - from) : CHUNK;
 
@@ -242,6 +239,29 @@ static int rewrite_segment(struct journal *j, struct segment *s, uint64_t from, 
 	}
 	s->dirty = true;
 	free(p);
+	return r;
+}
+
+static int rewrite_segment(struct journal *j, struct segment *s, uint64_t from, uint64_t to)
+{
+	int r;
+
+	object_unref(s->object);
+	s->object = NULL;
+	r = segment_open(j, s, true);
+	if (r == ERR_OK)
+		r = rewrite_octets(s, from, to);
+	if (r == ERR_OK)
+		s->late = s->late && to < s->end;
+	return r;
+}
+
+int segment_cover(struct journal *j, struct segment *s)
+{
+	uint64_t from = j->durable > s->head.first ? j->durable : s->head.first, to = s->end < j->end ? s->end : j->end;
+	int r = s->late && from < to ? rewrite_octets(s, from, to) : ERR_OK;
+
+	s->late = s->late && r != ERR_OK;
 	return r;
 }
 
@@ -359,7 +379,8 @@ static int nothing_new(struct journal *j, bool *yes)
 int refresh_locked(struct journal *j)
 {
 	bool same;
-	uint64_t serial, mark = j->backend->ops->mark_get(j->backend);
+	enum backend_mark when;
+	uint64_t serial, mark = j->backend->ops->mark_get(j->backend, &when);
 	bool reload;
 	int r = j->backend->ops->watch(j->backend, &serial);
 

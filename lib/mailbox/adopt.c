@@ -102,12 +102,6 @@ static int adopt_one(void *arg, const struct journal_record *r)
 	return ++a->deliveries == ADOPT_MAX ? ERR_END : ERR_OK;
 }
 
-/* What will be shown must not vanish in a power cut while its UID lives on. */
-static int make_durable(struct store *s, uint64_t next)
-{
-	return journal_durable(s->incoming) >= next ? ERR_OK : journal_flush_range(s->incoming, s->st->incoming, next);
-}
-
 static void adoption_init(struct adoption *a, struct store *s, struct batch *b, uint64_t from, uint64_t limit)
 {
 	*a = (struct adoption){ .s = s, .batch = b, .keywords = s->st->nkeywords, .uids = map64_new(), .next = from, .limit = limit };
@@ -128,18 +122,18 @@ static int gather(struct adoption *a, uint64_t from)
 {
 	uint64_t scanned = 0;
 	int err = journal_scan(a->s->incoming, from, adopt_one, a, &scanned);
+	/* Damage at the end was skipped; but what a roll makes of the positions above the limit is not durable yet. */
 	if (err == ERR_OK && scanned > a->next)
-		a->next = scanned; /* damage at the end was skipped */
+		a->next = scanned < a->limit ? scanned : a->limit;
 	return err == ERR_END ? ERR_OK : err;
 }
 
 static int build_adoption(struct store *s, void *request, struct batch *b)
 {
 	struct adoption a;
+	/* What will be shown must not vanish in a power cut while its UID lives on. */
 	adoption_init(&a, s, b, s->st->incoming, journal_settled(s->incoming));
 	int err = gather(&a, s->st->incoming);
-	if (err == ERR_OK && a.next > s->st->incoming)
-		err = make_durable(s, a.next);
 	if (err == ERR_OK && a.next > s->st->incoming)
 		BATCH_ADD(b, adopt, .next = a.next, .list = buf_view(&a.list), .back = a.back);
 	*(bool *)request = a.deliveries == ADOPT_MAX;

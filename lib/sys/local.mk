@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libsys.a
 libsys_a_SOURCES = \
 	lib/sys/addr.c \
+	lib/sys/boot.c lib/sys/boot.h \
 	lib/sys/clock.c lib/sys/clock.h \
 	lib/sys/file.c lib/sys/file.h \
 	lib/sys/landlock.c \

@@ -11,6 +11,7 @@
 
 #include "journal/journal.h"
 #include "journal/seam.h"
+#include "sys/boot.h"
 #include "tests/unit/journal/help.h"
 
 static void appends_and_reads_back(void **state)
@@ -486,6 +487,74 @@ static void an_owner_publishes_late(void **state)
 	journal_close(j);
 }
 
+/* What was appended and not flushed may be lost already, by a flush that failed: nobody takes it, until the machine has read it from its disk. */
+static void without_an_owner_the_mark_counts_until_the_next_start(void **state)
+{
+	struct home *h = *state;
+	struct journal *j, *reader;
+	uint64_t durable;
+
+	boot_pretend(1);
+	j = home_open(h, JOURNAL_OWNER, 0);
+	add_text(j, 7, "one");
+	assert_int_equal(journal_flush(j), ERR_OK);
+	durable = journal_durable(j);
+	add_text(j, 7, "two");
+	journal_close(j);
+	reader = home_open(h, JOURNAL_READER, 0);
+	assert_true(journal_end(reader) > durable);
+	assert_int_equal(journal_settled(reader), durable);
+	boot_pretend(2);
+	assert_int_equal(journal_settled(reader), journal_end(reader));
+	/* An owner says so before it appends. */
+	j = home_open(h, JOURNAL_OWNER, 0);
+	assert_int_equal(journal_publish(j), ERR_OK);
+	assert_int_equal(journal_durable(j), journal_end(j));
+	durable = journal_durable(j);
+	add_text(j, 7, "three");
+	assert_int_equal(journal_refresh(reader), ERR_OK);
+	assert_true(journal_end(reader) > durable);
+	assert_int_equal(journal_settled(reader), durable);
+	journal_close(j);
+	journal_close(reader);
+	boot_pretend(0);
+}
+
+static int watch_write(void *arg, struct seam_call *c)
+{
+	uint64_t *lowest = arg;
+
+	if (c->op == SEAM_WRITE && strcmp(c->name, "lock") != 0 && c->at < *lowest)
+		*lowest = c->at;
+	return 0;
+}
+
+/*
+ * One that appends behind what another left unflushed makes both durable. What it opens only then does not tell it of an earlier flush that failed, so it
+ * writes the other's frames once more.
+ */
+static void a_writer_that_opens_late_covers_what_it_found(void **state)
+{
+	struct home *h = *state;
+	uint64_t lowest = UINT64_MAX, before;
+	struct journal_seam seam = { .arg = &lowest, .before = watch_write };
+	struct journal_options o = { .role = JOURNAL_SHARED_WRITER, .create = true, .seam = &seam };
+	struct journal *a = home_open(h, JOURNAL_SHARED_WRITER, 0), *b;
+
+	add_text(a, 7, "flushed");
+	assert_int_equal(journal_flush(a), ERR_OK);
+	assert_int_equal(journal_open(h->fd, &o, &b), ERR_OK);
+	before = journal_end(a);
+	add_text(a, 7, "left");
+	journal_close(a);
+	assert_int_equal(journal_refresh(b), ERR_OK);
+	add_text(b, 7, "behind it");
+	assert_int_equal(journal_flush(b), ERR_OK);
+	assert_int_equal(lowest, 1024 + before); /* where the frame at `before` stands in the first segment */
+	assert_texts(b, "flushed|left|behind it");
+	journal_close(b);
+}
+
 static void a_stream_is_made_for_a_later_flush(void **state)
 {
 	struct home *h = *state;
@@ -602,6 +671,8 @@ int main(void)
 		home_test(drop_frees_the_lowest),
 		home_test(its_tail_leads_to_its_start),
 		home_test(an_owner_publishes_late),
+		home_test(without_an_owner_the_mark_counts_until_the_next_start),
+		home_test(a_writer_that_opens_late_covers_what_it_found),
 		home_test(zeros_ahead_harm_nothing),
 		home_test(zeros_stay_ahead),
 		home_test(a_stream_is_made_for_a_later_flush),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Exactly-once: a delivery that is offered again, to this process or to the next one, is found and not repeated. */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -16,8 +17,10 @@
 
 #include "base/mem.h"
 #include "journal/journal.h"
+#include "journal/seam.h"
 #include "local-delivery/seen.h"
 #include "local-delivery/streams.h"
+#include "sys/boot.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "tests/unit/qmgr/scratch.h"
@@ -31,6 +34,8 @@ struct fixture {
 	struct pool *pool;
 	struct streams *streams;
 	unsigned open, done, news;
+	unsigned bad_marks; /* writes of a mark that fail, the next ones */
+	struct journal_seam seam;
 	atomic_bool enough;
 	struct arena *waits; /* of all processes that this test has been */
 };
@@ -39,12 +44,23 @@ static void heard(void *arg, uint32_t uid)
 {
 	struct fixture *f = arg;
 	assert_in_range(uid, FIRST, FIRST + USERS - 1);
+	assert_int_equal(f->bad_marks, 0);
 	f->news++;
+}
+
+static int before_call(void *arg, struct seam_call *c)
+{
+	struct fixture *f = arg;
+	if (c->op != SEAM_WRITE || strcmp(c->name, "lock") != 0 || f->bad_marks == 0)
+		return 0;
+	f->bad_marks--;
+	return EIO;
 }
 
 static void begin(struct fixture *f, size_t max)
 {
-	struct stream_options o = { .mail = f->dir, .max = max, .frame_max = 1 << 24 };
+	f->seam = (struct journal_seam){ .arg = f, .before = before_call };
+	struct stream_options o = { .mail = f->dir, .max = max, .frame_max = 1 << 24, .seam = &f->seam };
 	f->streams = streams_new(f->loop, f->pool, &o);
 	streams_on_news(f->streams, heard, f);
 }
@@ -99,6 +115,7 @@ static void flushed(struct stream_wait *w, int err)
 {
 	struct fixture *f = ((struct wait *)(void *)w)->f;
 	assert_int_equal(err, ERR_OK);
+	assert_int_equal(f->bad_marks, 0);
 	f->done++;
 	if (--f->open == 0)
 		loop_stop(f->loop);
@@ -169,6 +186,47 @@ static void says_done_when_it_is_durable(void **state)
 	finish(f);
 	assert_int_equal(f->done, 1);
 	assert_int_equal(f->news, 1);
+}
+
+/* Sessions go by the mark: what is told delivered before it is written might never be seen, where nothing is delivered behind it. */
+static void says_done_when_sessions_see_it(void **state)
+{
+	struct fixture *f = *state;
+	struct journal_options o = { .role = JOURNAL_READER };
+	struct journal *j;
+	bool again;
+	int fd;
+	assert_int_equal(deliver(f, 0, 1, 10, 0, 10, &again), ERR_OK);
+	finish(f);
+	f->bad_marks = 2;
+	assert_int_equal(deliver(f, 0, 1, 11, 0, 10, &again), ERR_OK);
+	finish(f); /* heard and flushed look */
+	assert_int_equal(f->done, 2);
+	assert_int_equal(f->news, 2);
+	fd = incoming_dir(f, 0);
+	assert_int_equal(journal_open(fd, &o, &j), ERR_OK);
+	close(fd);
+	assert_int_equal(journal_settled(j), journal_end(j));
+	journal_close(j);
+}
+
+/* One that cannot be written when a stream is opened: nothing is appended, for sessions would take it before it is durable. */
+static void appends_nothing_before_the_mark_is_there(void **state)
+{
+	struct fixture *f = *state;
+	bool again;
+	boot_pretend(1);
+	assert_int_equal(deliver(f, 0, 1, 10, 0, 10, &again), ERR_OK);
+	finish(f);
+	boot_pretend(2);
+	restart(f, 100);
+	f->bad_marks = 2; /* the opening's own, and the one behind it */
+	assert_int_equal(deliver(f, 0, 1, 11, 0, 10, &again), ERR_IO);
+	assert_int_equal(count(f, 0), 1);
+	assert_int_equal(deliver(f, 0, 1, 11, 0, 10, &again), ERR_OK);
+	finish(f);
+	assert_int_equal(count(f, 0), 2);
+	boot_pretend(0);
 }
 
 /* A pool of one thread whose first job lasts until a descriptor is written: the flush behind it is under way for as long. */
@@ -610,6 +668,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(says_done_when_it_is_durable),
+		T(says_done_when_sessions_see_it),
+		T(appends_nothing_before_the_mark_is_there),
 		T(another_stream_is_flushed_after_the_batch_that_it_missed),
 		T(an_account_without_a_home_is_told_apart),
 		T(opens_many_at_once),

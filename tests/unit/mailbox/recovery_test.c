@@ -359,6 +359,40 @@ static void test_failed_flush_beside_a_wait(void **state)
 	assert_string_equal(contents_of(a, s, "INBOX"), "1:kept 2:after");
 }
 
+/* Who waits for a change that another process had made already, and not flushed, is not told that it is durable when that is taken back. */
+static void test_a_wait_for_anothers_change(void **state)
+{
+	struct account *a = *state;
+	struct fault f = { .op = SEAM_FLUSH, .seam = { .arg = &f, .before = fault_before } };
+	struct store_options o = { .seam = &f.seam };
+	struct store *s = account_open(a), *other;
+	append_text(s, "INBOX", "kept", 0);
+	assert_int_equal(store_open(NULL, a->fd, &o, &other), ERR_OK);
+	struct mailbox_view *v = view_of_mailbox(s, "INBOX"), *theirs = view_of_mailbox(other, "INBOX");
+	struct mail_flags seen = { MAIL_SEEN, 0 };
+	struct uidset u = uids_of(1, 1);
+	struct message_info info;
+	assert_int_equal(mailbox_view_store(theirs, &u, STORE_FLAGS_ADD, seen, UINT64_MAX, true, NULL), ERR_OK);
+	assert_int_equal(store_refresh(s), ERR_OK);
+	assert_int_equal(mailbox_view_store(v, &u, STORE_FLAGS_ADD, seen, UINT64_MAX, true, NULL), ERR_OK); /* no record is needed */
+	struct told t = { .loop = a->loop };
+	struct store_wait w = { 0 };
+	store_flush(s, &w, tell, &t);
+	f.error = EIO;
+	assert_int_equal(store_flush_now(other), ERR_IO);
+	f.error = 0;
+	append_text(other, "INBOX", "later", 0); /* durable, and behind it */
+	loop_run(a->loop);
+	assert_int_equal(t.err, ERR_IO);
+	mailbox_view_take(v, true, NULL, NULL);
+	assert_int_equal(mailbox_view_info(v, 1, &info), ERR_OK);
+	assert_int_equal(info.flags.system & MAIL_SEEN, 0);
+	uidset_fini(&u);
+	mailbox_view_close(v);
+	mailbox_view_close(theirs);
+	store_close(other);
+}
+
 /* What delivery may take back is not adopted: a flush of it that fails leaves no message that cannot be read, and none twice. */
 static void incoming_append(struct journal *j, uint64_t message, const char *text)
 {
@@ -377,6 +411,8 @@ static void test_delivery_taken_back(void **state)
 	struct fault f = { .op = SEAM_FLUSH, .seam = { .arg = &f, .before = fault_before } };
 	struct journal_options o = { .role = JOURNAL_OWNER, .create = true, .seam = &f.seam };
 	struct journal *j;
+	uint64_t adopted;
+	uint32_t valid;
 	int fd;
 	struct store *s = account_open(a);
 	assert_int_equal(file_mkdir(a->fd, "incoming", 0700), ERR_OK);
@@ -391,18 +427,25 @@ static void test_delivery_taken_back(void **state)
 	assert_int_equal(journal_flush(j), ERR_IO);
 	f.error = 0;
 	settle(s);
+	/* The roll has given away positions, but that is not durable yet: nor may what is adopted be. */
+	store_heritage(s, &adopted, &valid);
+	assert_true(adopted <= journal_durable(j));
 	incoming_append(j, 2, "two");
 	assert_int_equal(journal_flush(j), ERR_OK);
 	settle(s);
 	assert_string_equal(contents_of(a, s, "INBOX"), "1:one 2:two");
-	/* A delivery that ended before it could flush: the next one keeps what it finds, and so what it left is there. */
+	/* A delivery that ended before it could flush: the next one keeps what it finds, and when that is durable it is there. */
 	incoming_append(j, 3, "three");
 	journal_close(j);
 	settle(s);
+	assert_string_equal(contents_of(a, s, "INBOX"), "1:one 2:two");
 	assert_int_equal(journal_open(fd, &o, &j), ERR_OK);
 	f.error = EIO;
 	assert_int_equal(journal_flush(j), ERR_IO);
 	f.error = 0;
+	settle(s);
+	assert_string_equal(contents_of(a, s, "INBOX"), "1:one 2:two");
+	assert_int_equal(journal_flush(j), ERR_OK);
 	settle(s);
 	assert_string_equal(contents_of(a, s, "INBOX"), "1:one 2:two 3:three");
 	journal_close(j);
@@ -444,6 +487,7 @@ int main(void)
 		account_test(test_nonsense_records),
 		account_test(test_failed_flush),
 		account_test(test_failed_flush_beside_a_wait),
+		account_test(test_a_wait_for_anothers_change),
 		account_test(test_delivery_taken_back),
 		account_test(test_full_disk),
 	};
