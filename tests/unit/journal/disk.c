@@ -40,6 +40,12 @@ struct names {
 	size_t n, cap;
 };
 
+/* Of flushes, as descriptions are told of them. */
+struct failures {
+	unsigned n;
+	bool untold; /* nobody was told of the last one yet */
+};
+
 struct disk_node {
 	bool is_dir;
 	/* A file's. */
@@ -47,7 +53,7 @@ struct disk_node {
 	size_t size, certain_size, cap;
 	struct sector *sectors; /* cap / SECTOR */
 	bool *dirty;            /* cap / PAGE */
-	bool failed;            /* and was not told */
+	struct failures failures;
 	/* A directory's. */
 	struct names names, certain;
 	struct change *changes;
@@ -55,6 +61,7 @@ struct disk_node {
 };
 
 struct disk {
+	struct failures failures; /* of any kind */
 	struct disk_node **nodes; /* the first is the root */
 	size_t n;
 };
@@ -281,39 +288,70 @@ static void node_flush(struct disk_node *o)
 		octets_flush(o, false);
 }
 
-bool disk_flush(struct disk_node *o, bool writer)
+static unsigned told_at_first(const struct failures *f) { return f->n - f->untold; }
+
+static bool tell(struct failures *f, unsigned *told)
 {
-	if (o->failed) {
-		disk_flush_failed(o);
-		o->failed = !writer;
+	bool news = *told != f->n;
+
+	if (news)
+		f->untold = false;
+	*told = f->n;
+	return news;
+}
+
+static void note_failure(struct failures *f)
+{
+	f->n++;
+	f->untold = true;
+}
+
+unsigned disk_told(const struct disk_node *o) { return told_at_first(&o->failures); }
+unsigned disk_told_all(const struct disk *d) { return told_at_first(&d->failures); }
+
+static void make_clean(struct disk_node *o)
+{
+	if (o->cap > 0)
+		memset(o->dirty, 0, o->cap / PAGE);
+}
+
+bool disk_flush(struct disk_node *o, unsigned *told)
+{
+	if (tell(&o->failures, told)) {
+		make_clean(o);
 		return false;
 	}
 	node_flush(o);
 	return true;
 }
 
-void disk_flush_failed(struct disk_node *o)
+void disk_flush_failed(struct disk *d, struct disk_node *o, unsigned *told)
 {
-	o->failed = false;
-	if (o->cap > 0)
-		memset(o->dirty, 0, o->cap / PAGE);
+	make_clean(o);
+	note_failure(&d->failures);
+	note_failure(&o->failures);
+	(void)tell(&o->failures, told);
 }
 
-void disk_flush_all(struct disk *d)
+bool disk_flush_all(struct disk *d, unsigned *told)
 {
 	for (size_t i = 0; i < d->n; i++)
 		node_flush(d->nodes[i]);
+	return !tell(&d->failures, told);
 }
 
-void disk_flush_all_failed(struct disk *d)
+void disk_flush_all_failed(struct disk *d, unsigned *told)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		struct disk_node *o = d->nodes[i];
-		bool lost = o->failed || (o->cap > 0 && memchr(o->dirty, true, o->cap / PAGE) != NULL);
 
-		disk_flush_failed(o);
-		o->failed = lost;
+		if (o->cap == 0 || memchr(o->dirty, true, o->cap / PAGE) == NULL)
+			continue;
+		make_clean(o);
+		note_failure(&o->failures);
 	}
+	note_failure(&d->failures);
+	(void)tell(&d->failures, told);
 }
 
 void disk_settle(struct disk *d)

@@ -32,13 +32,19 @@ void disk_unlink(struct disk_node *dir, const char *name);
 void disk_write(struct disk_node *o, const struct iovec *iov, int n, uint64_t at, size_t k);
 void disk_truncate(struct disk_node *o, uint64_t size);
 void disk_reserve(struct disk_node *o, uint64_t size);
-/* A file's octets and size, or a directory's names. False: it fails, since a flush of all has failed, as Linux tells each descriptor once: a writer is, and others are until then. */
-bool disk_flush(struct disk_node *o, bool writer);
-/* Tells nothing of earlier failures. */
-void disk_flush_all(struct disk *d);
-/* A flush that fails: what was dirty is clean now, written or not. */
-void disk_flush_failed(struct disk_node *o);
-void disk_flush_all_failed(struct disk *d);
+/*
+ * As Linux tells of failures: each description once, of those since it was opened, and of an earlier one where nobody was told of that yet. What one that
+ * is opened now has been told:
+ */
+unsigned disk_told(const struct disk_node *o);
+/* A file's octets and size, or a directory's names, through a description that has been told so much. False: it fails, since an earlier flush did. */
+bool disk_flush(struct disk_node *o, unsigned *told);
+/* A flush that fails, and tells this description: what was dirty is clean now, written or not. */
+void disk_flush_failed(struct disk *d, struct disk_node *o, unsigned *told);
+/* The same of the whole disk, of which each description is told as well, of all failures of flushes: but here all is written that is dirty. */
+unsigned disk_told_all(const struct disk *d);
+bool disk_flush_all(struct disk *d, unsigned *told);
+void disk_flush_all_failed(struct disk *d, unsigned *told);
 /* What is there now is certain: the test begins here. */
 void disk_settle(struct disk *d);
 

@@ -203,6 +203,8 @@ static int life_before(void *arg, struct seam_call *c)
 {
 	struct life *l = arg;
 
+	unsigned told; /* its only description is not used after a failure */
+
 	if (c->op == SEAM_READ)
 		return 0;
 	cut_power(l);
@@ -210,7 +212,7 @@ static int life_before(void *arg, struct seam_call *c)
 		return 0;
 	l->failures++;
 	if (c->op == SEAM_FLUSH && disk_find(disk_root(l->disk), c->name) != NULL)
-		disk_flush_failed(disk_find(disk_root(l->disk), c->name));
+		disk_flush_failed(l->disk, disk_find(disk_root(l->disk), c->name), &told);
 	if (c->op == SEAM_WRITE && c->n > 1 && rnd_below(&l->rng, 2)) {
 		c->n = 1 + rnd_below(&l->rng, c->n - 1);
 		return 0; /* a short write; what follows may go well or not */

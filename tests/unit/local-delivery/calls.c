@@ -22,7 +22,7 @@ static struct {
 	struct map64 *inodes;  /* node → the inode that it had first, for a directory */
 	struct map64 *left;    /* inode of what was left → that of what it comes from */
 	bool off;
-	unsigned who, owner[FDS];
+	unsigned who, owner[FDS], told[FDS], told_all[FDS]; /* told: of failed flushes (disk_flush) */
 } calls;
 
 /* ---- the kernel's own ---- */
@@ -162,6 +162,17 @@ static int own(int fd)
 	return fd;
 }
 
+static int opened(int fd)
+{
+	const struct disk_node *o = fd >= 0 ? node_of(fd) : NULL;
+
+	if (fd >= 0 && fd < FDS)
+		calls.told[fd] = o != NULL ? disk_told(o) : 0;
+	if (fd >= 0 && fd < FDS && calls.disk != NULL)
+		calls.told_all[fd] = disk_told_all(calls.disk);
+	return own(fd);
+}
+
 int __wrap_close(int fd)
 {
 	if (fd >= 0 && fd < FDS)
@@ -176,7 +187,17 @@ void calls_close_all_of(unsigned who)
 			(void)__wrap_close(fd);
 }
 
-int __wrap_dup(int fd) { return own(__real_dup(fd)); }
+/* One description: what either is told of, both should be; nobody here flushes by both. */
+int __wrap_dup(int fd)
+{
+	int copy = own(__real_dup(fd));
+
+	if (copy >= 0 && copy < FDS && fd < FDS) {
+		calls.told[copy] = calls.told[fd];
+		calls.told_all[copy] = calls.told_all[fd];
+	}
+	return copy;
+}
 
 static int create(struct disk_node *dir, const char *last, int dirfd, const char *name, int flags, mode_t mode)
 {
@@ -185,7 +206,7 @@ static int create(struct disk_node *dir, const char *last, int dirfd, const char
 
 	if (before(&c) != 0)
 		return -1;
-	fd = own(__real_openat(dirfd, name, flags, mode));
+	fd = opened(__real_openat(dirfd, name, flags, mode));
 	if (fd >= 0)
 		know(fd, disk_create(calls.disk, dir, last, false));
 	after();
@@ -198,18 +219,18 @@ int __wrap_openat(int dirfd, const char *name, int flags, ...)
 	va_list ap;
 
 	if ((flags & O_CREAT) == 0)
-		return own(__real_openat(dirfd, name, flags));
+		return opened(__real_openat(dirfd, name, flags));
 	va_start(ap, flags);
 	mode_t mode = va_arg(ap, mode_t);
 	va_end(ap);
 	struct disk_node *dir = dir_of(dirfd, name, &last);
 	if (dir == NULL || disk_find(dir, last) != NULL)
-		return own(__real_openat(dirfd, name, flags, mode));
+		return opened(__real_openat(dirfd, name, flags, mode));
 	return create(dir, last, dirfd, name, flags, mode);
 }
 
 /* What a hardened glibc makes of an openat that makes nothing. */
-int __wrap___openat_2(int dirfd, const char *name, int flags) { return own(__real_openat(dirfd, name, flags)); }
+int __wrap___openat_2(int dirfd, const char *name, int flags) { return opened(__real_openat(dirfd, name, flags)); }
 
 /* ---- octets ---- */
 
@@ -338,14 +359,15 @@ static int flush(int fd)
 
 	if (o == NULL)
 		return 0;
+	INVARIANT(fd < FDS);
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	ssize_t n = readlink(link, path, sizeof(path) - 1);
 	path[n > 0 ? n : 0] = '\0';
 	if (before(&c) != 0) {
-		disk_flush_failed(o);
+		disk_flush_failed(calls.disk, o, &calls.told[fd]);
 		return -1;
 	}
-	int r = disk_flush(o, calls.who != 0 || strstr(path, "/incoming") == NULL) ? 0 : -1;
+	int r = disk_flush(o, &calls.told[fd]) ? 0 : -1;
 	if (r != 0)
 		errno = EIO;
 	after();
@@ -362,12 +384,14 @@ int __wrap_syncfs(int fd)
 	if (node_of(fd) == NULL)
 		return 0;
 	if (before(&c) != 0) {
-		disk_flush_all_failed(calls.disk);
+		disk_flush_all_failed(calls.disk, &calls.told_all[fd]);
 		return -1;
 	}
-	disk_flush_all(calls.disk);
+	int r = disk_flush_all(calls.disk, &calls.told_all[fd]) ? 0 : -1;
+	if (r != 0)
+		errno = EIO;
 	after();
-	return 0;
+	return r;
 }
 
 /* ---- names ---- */
