@@ -242,14 +242,26 @@ static int open_journal(const struct streams *s, struct stream *st)
 	return err == ERR_NOT_FOUND ? ERR_IO : err;
 }
 
-/* With a journal that is open. */
+/* One that is being flushed is listed again when that is over. */
+static void set_dirty(struct streams *s, struct stream *st)
+{
+	if (list_empty(&st->dirty))
+		list_append(&s->dirty, &st->dirty);
+	loop_later(s->loop, &s->turn);
+}
+
+/* With a journal that is open. What was left above the mark, whose sender may know that it was delivered, is made durable and shown. */
 static int begin_stream(struct streams *s, struct stream *st)
 {
 	journal_on_damage(st->journal, damaged, st);
 	int err = rebuild(st);
-	if (err == ERR_OK)
-		(void)map64_set(s->map, st->uid, st);
-	return err;
+	if (err != ERR_OK)
+		return err;
+	(void)map64_set(s->map, st->uid, st);
+	st->news = journal_durable(st->journal) < journal_end(st->journal);
+	if (st->news)
+		set_dirty(s, st);
+	return ERR_OK;
 }
 
 static bool is_busy(const struct stream *st)
@@ -352,14 +364,6 @@ void streams_open(struct streams *s, const uint32_t *uids, size_t n)
 }
 
 /* ---- appending ---- */
-
-/* One that is being flushed is listed again when that is over. */
-static void set_dirty(struct streams *s, struct stream *st)
-{
-	if (list_empty(&st->dirty))
-		list_append(&s->dirty, &st->dirty);
-	loop_later(s->loop, &s->turn);
-}
 
 static int append(struct stream *st, const struct incoming *in, const struct view parts[3], uint64_t *position)
 {

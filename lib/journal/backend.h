@@ -77,6 +77,11 @@ struct backend_ops {
 	/* No more is appended: room behind this offset may go. Best effort. */
 	void (*seal)(struct object *o, uint64_t size);
 	int (*flush)(struct object *o);
+	/*
+	 * Whatever became of earlier flushes: what is read of [from, to) next comes from stable storage, and stays there. ERR_BUSY: that cannot be brought
+	 * about now, or not be told.
+	 */
+	int (*forget)(struct object *o, uint64_t from, uint64_t to);
 	int (*flush_names)(struct backend *b);
 
 	/*

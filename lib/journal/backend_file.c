@@ -24,6 +24,7 @@
 #define LOCK_NAME "lock"
 #define MARK_SIZE 24u /* the mark, the start of the machine, the sum of both, zero */
 #define MARK_SUMMED 16u
+#define PAGE 4096u /* the smallest that the kernel has */
 /* A directory changed less than this ago may change again without a new time stamp: the kernel's tick is at most 10 ms. */
 #define UNSETTLED_NS 30000000
 /* Names in the directory: of a stream that nobody compacts; and where others may fill it, what is soon looked through. */
@@ -460,6 +461,35 @@ static void file_seal(struct object *o, uint64_t size)
 	(void)seam_after(owner_of(o), &c, ftruncate(f->fd, (off_t)size));
 }
 
+/* Whether a page is in the kernel's memory: one that is not would have to be waited for. */
+static bool is_cached(int fd, uint64_t at)
+{
+	uint8_t b;
+	struct iovec iov = { &b, 1 };
+	ssize_t k = preadv2(fd, &iov, 1, (off_t)at, RWF_NOWAIT);
+
+	return k > 0 || (k < 0 && errno != EAGAIN);
+}
+
+/*
+ * The flush writes what is dirty. What a failed one left clean and never wrote goes with the other clean pages: of the whole file, for the kernel keeps them in
+ * bigger pieces, and drops no part of one. From the last page to the first, so that
+ * what the kernel reads ahead of one is not taken for what was never let go.
+ */
+static int file_forget(struct object *o, uint64_t from, uint64_t to)
+{
+	int fd = object_of(o)->fd;
+	int r = o->backend->ops->flush(o);
+
+	if (r == ERR_OK && posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0)
+		r = ERR_BUSY;
+	from = from / PAGE * PAGE;
+	for (uint64_t at = (to - 1) / PAGE * PAGE + PAGE; r == ERR_OK && at > from; at -= PAGE)
+		if (is_cached(fd, at - PAGE))
+			r = ERR_BUSY;
+	return r;
+}
+
 static int file_flush_object(struct object *o)
 {
 	struct file_object *f = object_of(o);
@@ -592,6 +622,7 @@ static const struct backend_ops file_ops = {
 	.zero = file_zero,
 	.seal = file_seal,
 	.flush = file_flush_object,
+	.forget = file_forget,
 	.flush_names = file_flush_names,
 	.lock = file_lock_octet,
 	.unlock = file_unlock_octet,

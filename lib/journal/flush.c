@@ -302,12 +302,47 @@ int journal_flush(struct journal *j)
 	return journal_flush_end(j, f, NULL, NULL);
 }
 
+/* What stands in [mark, end), and the heads of the segments that begin there. */
+static int forget(struct journal *j, uint64_t mark, uint64_t end)
+{
+	int r = ERR_OK;
+
+	window_drop(j);
+	for (size_t i = chain_find(j, mark); i < j->n && j->segments[i]->head.first < end && r == ERR_OK; i++) {
+		struct segment *s = j->segments[i];
+
+		if (s->head.type != SEGMENT_PLAIN || s->damaged || is_cut_away(s))
+			continue;
+		r = segment_open(j, s, false);
+		if (r == ERR_OK)
+			r = s->object->backend->ops->forget(s->object, s->head.first < mark ? segment_offset(s, mark) : 0, segment_offset(s, s->end < end ? s->end : end));
+	}
+	return r == ERR_OK ? j->backend->ops->flush_names(j->backend) : r;
+}
+
+/*
+ * Up to where the stream is on stable storage, with no owner in it: an owner that died may have published less than was flushed, and after a power cut or the
+ * loss of its disk the mark may be an older one.
+ */
+static uint64_t look_for_yourself(struct journal *j, uint64_t mark)
+{
+	uint64_t end = j->end;
+
+	if (forget(j, mark, end) != ERR_OK || chain_load(j, NULL, NULL) != ERR_OK || recover_tail(j, mark) != ERR_OK ||
+		j->backend->ops->locked(j->backend, BACKEND_LOCK_SHARED))
+		return mark;
+	return j->end < end ? j->end : end;
+}
+
 uint64_t journal_settled(struct journal *j)
 {
 	enum backend_mark when;
 	uint64_t mark = j->backend->ops->mark_get(j->backend, &when);
+	bool owned = j->backend->ops->locked(j->backend, BACKEND_LOCK_SHARED);
 
-	if (when == BACKEND_MARK_EARLIER || (when == BACKEND_MARK_NONE && !j->backend->ops->locked(j->backend, BACKEND_LOCK_SHARED)))
+	if (when == BACKEND_MARK_EARLIER || (when == BACKEND_MARK_NONE && !owned))
 		return j->end;
+	if (mark < j->end && !owned)
+		mark = look_for_yourself(j, mark);
 	return mark < j->end ? mark : j->end;
 }

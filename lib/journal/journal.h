@@ -112,7 +112,8 @@ void journal_ahead_end(struct journal *j, struct journal_ahead *a);
 /*
  * For a reader of a stream whose owners publish (journal_publish): what lies below this, as of the last refresh, is on stable storage, and stays. It is the
  * published mark where an owner has put it since the machine was started. Otherwise nothing was appended since, and it is the end: what a reader could
- * read after the start came from there. (What somebody copied here without a mark is taken as it is.)
+ * read after the start came from there. (What somebody copied here without a mark is taken as it is.) Where there is a mark, but no owner now, what
+ * stands above it is flushed, let go, and read from the disk again, which blocks; the end may be a lower one then.
  */
 uint64_t journal_settled(struct journal *j);
 

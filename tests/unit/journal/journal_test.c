@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "journal/journal.h"
@@ -487,10 +489,51 @@ static void an_owner_publishes_late(void **state)
 	journal_close(j);
 }
 
+static int fail_flush_when(void *arg, struct seam_call *c)
+{
+	const bool *on = arg;
+
+	return *on && c->op == SEAM_FLUSH ? EIO : 0;
+}
+
+/* It is flushed, let go and read from the disk, where the file system lets: then it can be taken at once. */
+static void a_reader_looks_on_the_disk_for_what_a_dead_owner_left(void **state)
+{
+	struct home *h = *state;
+	bool on = false;
+	struct journal_seam seam = { .arg = &on, .before = fail_flush_when };
+	struct journal_options o = { .role = JOURNAL_READER, .seam = &seam };
+	struct journal *j = home_open(h, JOURNAL_OWNER, 0), *reader;
+	uint64_t durable, end;
+	struct statfs fs;
+
+	add_text(j, 7, "one");
+	assert_int_equal(journal_flush(j), ERR_OK);
+	durable = journal_durable(j);
+	add_text(j, 7, "two");
+	assert_int_equal(journal_open(h->fd, &o, &reader), ERR_OK);
+	assert_int_equal(journal_settled(reader), durable); /* the owner lives */
+	journal_close(j);
+	on = true;
+	assert_int_equal(journal_settled(reader), durable);
+	on = false;
+	end = journal_end(reader);
+	assert_int_equal(fstatfs(h->fd, &fs), 0);
+	if (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC)
+		assert_int_equal(journal_settled(reader), end);
+	else
+		assert_in_range(journal_settled(reader), durable, end);
+	assert_texts(reader, "one|two");
+	journal_close(reader);
+}
+
 /* What was appended and not flushed may be lost already, by a flush that failed: nobody takes it, until the machine has read it from its disk. */
 static void without_an_owner_the_mark_counts_until_the_next_start(void **state)
 {
 	struct home *h = *state;
+	bool on = true;
+	struct journal_seam seam = { .arg = &on, .before = fail_flush_when };
+	struct journal_options o = { .role = JOURNAL_READER, .seam = &seam };
 	struct journal *j, *reader;
 	uint64_t durable;
 
@@ -501,7 +544,8 @@ static void without_an_owner_the_mark_counts_until_the_next_start(void **state)
 	durable = journal_durable(j);
 	add_text(j, 7, "two");
 	journal_close(j);
-	reader = home_open(h, JOURNAL_READER, 0);
+	/* It cannot find out whether the disk has it. */
+	assert_int_equal(journal_open(h->fd, &o, &reader), ERR_OK);
 	assert_true(journal_end(reader) > durable);
 	assert_int_equal(journal_settled(reader), durable);
 	boot_pretend(2);
@@ -671,6 +715,7 @@ int main(void)
 		home_test(drop_frees_the_lowest),
 		home_test(its_tail_leads_to_its_start),
 		home_test(an_owner_publishes_late),
+		home_test(a_reader_looks_on_the_disk_for_what_a_dead_owner_left),
 		home_test(without_an_owner_the_mark_counts_until_the_next_start),
 		home_test(a_writer_that_opens_late_covers_what_it_found),
 		home_test(zeros_ahead_harm_nothing),

@@ -437,8 +437,6 @@ static void test_delivery_taken_back(void **state)
 	/* A delivery that ended before it could flush: the next one keeps what it finds, and when that is durable it is there. */
 	incoming_append(j, 3, "three");
 	journal_close(j);
-	settle(s);
-	assert_string_equal(contents_of(a, s, "INBOX"), "1:one 2:two");
 	assert_int_equal(journal_open(fd, &o, &j), ERR_OK);
 	f.error = EIO;
 	assert_int_equal(journal_flush(j), ERR_IO);
