@@ -7,6 +7,8 @@
 
 /* The lengths and numbers of a recipient in a commit, generously. */
 enum { RCPT_FRAMING = 32 };
+/* Content and headers of a message of common size. */
+enum { SPARE_OCTETS = 16 * 1024 };
 
 static const struct smtp_reply later = { 451, "4.3.0", "Cannot look that up now, try again later" };
 /* RFC 5321 4.5.3.1.10: 452, so that the client sends the others in a further transaction. */
@@ -22,6 +24,51 @@ static void release_rcpts(struct transaction *t)
 	free(t->rcpts);
 }
 
+static void transaction_free(struct transaction *t)
+{
+	arena_free(t->arena);
+	buf_fini(&t->content);
+	buf_fini(&t->headers);
+	free(t);
+}
+
+/* What the next one can use is kept, unless it is uncommonly big. */
+static void transaction_spare(struct session *s, struct transaction *t)
+{
+	struct session_budget *b = s->facts.budget;
+
+	if (!b || b->spares == SESSION_SPARES || t->content.cap + t->headers.cap > SPARE_OCTETS) {
+		transaction_free(t);
+		return;
+	}
+	arena_reset(t->arena);
+	buf_reset(&t->content);
+	buf_reset(&t->headers);
+	*t = (struct transaction){ .arena = t->arena, .content = t->content, .headers = t->headers };
+	b->spare[b->spares++] = t;
+}
+
+static struct transaction *transaction_new(struct session *s)
+{
+	struct session_budget *b = s->facts.budget;
+	struct transaction *t;
+
+	if (b && b->spares)
+		return b->spare[--b->spares];
+	t = mem_new(sizeof *t);
+	t->arena = arena_new();
+	/* The scanner may add a piece of input and what it makes of it to content that is not yet written away. */
+	buf_init(&t->content, CONTENT_INLINE + CONTENT_CHUNK);
+	buf_init(&t->headers, 64 * 1024);
+	return t;
+}
+
+void session_budget_fini(struct session_budget *b)
+{
+	while (b->spares)
+		transaction_free(b->spare[--b->spares]);
+}
+
 void transaction_end(struct session *s)
 {
 	struct transaction *t = s->t;
@@ -35,11 +82,8 @@ void transaction_end(struct session *s)
 		s->ops->content_drop(s->arg, t->content_file);
 	content_release(s, t);
 	release_rcpts(t);
-	arena_free(t->arena);
 	free(t->from);
-	buf_fini(&t->content);
-	buf_fini(&t->headers);
-	free(t);
+	transaction_spare(s, t);
 	s->stage = STAGE_READY;
 	if (s->mode != MODE_LONG_LINE)
 		s->mode = MODE_COMMAND;
@@ -48,13 +92,9 @@ void transaction_end(struct session *s)
 
 static void begin(struct session *s, const struct smtp_mail *m)
 {
-	struct transaction *t = mem_new(sizeof *t);
+	struct transaction *t = transaction_new(s);
 
-	t->arena = arena_new();
 	t->mail = *m;
-	/* The scanner may add a piece of input and what it makes of it to content that is not yet written away. */
-	buf_init(&t->content, CONTENT_INLINE + CONTENT_CHUNK);
-	buf_init(&t->headers, 64 * 1024);
 	s->ops->random(s->arg, t->commit_id, sizeof t->commit_id);
 	s->t = t;
 	s->stage = STAGE_MAIL;

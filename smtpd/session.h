@@ -57,10 +57,16 @@ struct session_tls {
 	int bits;
 };
 
-/* Memory for content that sessions share. */
+/* Memory for content that sessions share; and transactions that ended, with their memory, for those that come. */
+enum { SESSION_SPARES = 128 };
+struct transaction;
 struct session_budget {
 	size_t held, max; /* octets */
+	struct transaction *spare[SESSION_SPARES];
+	unsigned spares;
 };
+/* When no session is left. */
+void session_budget_fini(struct session_budget *b);
 
 struct session_facts {
 	const struct class *class;

@@ -22,6 +22,8 @@
 #define IN_MAX (IPC_FRAME_MAX + 2u * READ_CHUNK)
 #define OUT_MAX (1u << 30)   /* answers always have room: what bounds them is the requester's credit, and OUT_CALM */
 #define OUT_CALM (8u << 20)  /* octets that wait for an asker before nothing more is taken from it */
+#define SPARES 128           /* settled requests whose memory is kept, each of so many octets at most: */
+#define SPARE_OCTETS (16u << 10)
 #define FDS_WAITING 16
 #define FDS_OUT 64           /* messages with descriptors that may wait to be sent */
 
@@ -64,6 +66,8 @@ struct ipc_channel {
 	struct later flush;
 	struct map64 *requests;
 	struct list order; /* of requests, oldest first */
+	struct list spare; /* settled ones, for those that come */
+	unsigned spares;
 	bool starved;
 	uint64_t next_id;
 	void (*drained)(void *arg, struct ipc_channel *c);
@@ -99,6 +103,7 @@ struct ipc_channel *ipc_channel_new(struct loop *l, enum ipc_role self, enum ipc
 	buf_init(&c->out, OUT_MAX);
 	list_init(&c->outfds);
 	list_init(&c->order);
+	list_init(&c->spare);
 	c->requests = map64_new();
 	c->flush = (struct later){ .fn = flush_later, .arg = c };
 	random_bytes(&c->next_id, sizeof c->next_id);
@@ -149,12 +154,39 @@ uint64_t ipc_next_id(struct ipc_channel *c)
 	return ++c->next_id;
 }
 
+static struct pending *pending_new(struct ipc_channel *c, enum ipc_kind kind)
+{
+	struct pending *p;
+	if (list_empty(&c->spare)) {
+		p = mem_new(sizeof *p);
+		buf_init(&p->frame, IPC_FRAME_MAX + IPC_FRAME_HEADER);
+	} else {
+		p = LIST_OF(list_first(&c->spare), struct pending, node);
+		list_remove(&p->node);
+		c->spares--;
+	}
+	p->kind = kind;
+	return p;
+}
+
+/* One that is in no list. Its memory is kept for the next, unless it is uncommonly big. */
+static void pending_spare(struct ipc_channel *c, struct pending *p)
+{
+	if (c->spares == SPARES || p->frame.cap > SPARE_OCTETS) {
+		buf_fini(&p->frame);
+		free(p);
+		return;
+	}
+	buf_reset(&p->frame);
+	list_append(&c->spare, &p->node);
+	c->spares++;
+}
+
 static void pending_free(struct ipc_channel *c, struct pending *p)
 {
 	list_remove(&p->node);
 	map64_del(c->requests, p->id);
-	buf_fini(&p->frame);
-	free(p);
+	pending_spare(c, p);
 }
 
 static void outfds_free(struct ipc_channel *c, struct outfds *o)
@@ -193,6 +225,10 @@ static void destroy(struct ipc_channel *c)
 	forget_connection(c);
 	LIST_EACH(n, tmp, &c->order)
 		pending_free(c, LIST_OF(n, struct pending, node));
+	LIST_EACH(n, tmp, &c->spare) {
+		buf_fini(&LIST_OF(n, struct pending, node)->frame);
+		free(LIST_OF(n, struct pending, node));
+	}
 	map64_free(c->requests);
 	free(c);
 }
@@ -240,8 +276,7 @@ static void tell_lost(struct ipc_channel *c)
 		list_remove(&p->node);
 		if (c->cb.on_lost != NULL && !c->dying)
 			c->cb.on_lost(c->cb.arg, c, p->kind, p->id);
-		buf_fini(&p->frame);
-		free(p);
+		pending_spare(c, p);
 	}
 }
 
@@ -421,13 +456,10 @@ static uint64_t frame_id(struct view frame)
 
 static int request_again(struct ipc_channel *c, enum ipc_kind kind, const void *m)
 {
-	struct pending *p = mem_new(sizeof *p);
-	p->kind = kind;
-	buf_init(&p->frame, IPC_FRAME_MAX + IPC_FRAME_HEADER);
+	struct pending *p = pending_new(c, kind);
 	int err = ipc_frame_put(&p->frame, kind, m, 0);
 	if (err != ERR_OK) {
-		buf_fini(&p->frame);
-		free(p);
+		pending_spare(c, p);
 		return err;
 	}
 	p->id = frame_id(buf_view(&p->frame));
@@ -445,8 +477,7 @@ static int request_once(struct ipc_channel *c, enum ipc_kind kind, const void *m
 	int err = ipc_send(c, kind, m, fds, nfds);
 	if (err != ERR_OK)
 		return err;
-	struct pending *p = mem_new(sizeof *p);
-	p->kind = kind;
+	struct pending *p = pending_new(c, kind);
 	memcpy(&p->id, m, sizeof p->id); /* a request's first field */
 	INVARIANT(map64_set(c->requests, p->id, p) == NULL);
 	list_append(&c->order, &p->node);

@@ -292,6 +292,7 @@ void rig_fini(struct rig *r)
 	struct buf *all[] = { &r->out, &r->codes, &r->content, &r->headers, &r->rcpts, &r->file };
 
 	session_free(r->s);
+	session_budget_fini(&r->budget);
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		buf_fini(all[i]);
 }
