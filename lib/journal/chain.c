@@ -316,8 +316,11 @@ static void settle_begun(struct segment **all, size_t n, uint64_t mark)
 	for (size_t i = n; i-- > 0;) {
 		struct segment *s = all[i];
 
-		if (!s->begun && !s->clean && !s->damaged && mark > s->head.first)
+		/* The last of them is no prepared one either, whatever of it is left: a clean one before it was never used. */
+		if (!s->begun && !s->damaged && mark > s->head.first && (!s->clean || i == n - 1)) {
 			s->begun = true;
+			s->clean = false;
+		}
 		if (s->damaged && mark <= s->head.first && (n > 1 || mark > 0))
 			s->damaged = false;
 		if (s->begun && s->begin_mark > mark)
