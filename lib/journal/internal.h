@@ -77,6 +77,7 @@ struct journal {
 	uint64_t floor; /* the end as it was found at opening: what is below may have been acknowledged by somebody before us */
 	bool settled;    /* an owner that finds nothing of this start of the machine: what can be read is on stable storage */
 	bool role_taken; /* the lock that says that we write */
+	bool looked;     /* the tail was looked through once: what others append since begins where it ended */
 	bool torn;    /* the head cannot be appended to: roll, cut at end */
 	bool cut_back; /* a flush failed: roll, cut at journal_kept */
 	bool rewrite;  /* a flush failed, and what is kept above the durable mark is to be written once more */
@@ -155,6 +156,7 @@ enum frame_state { FRAME_GOOD, FRAME_BAD_PAYLOAD, FRAME_BAD };
 struct frame_at {
 	enum frame_state state;
 	bool nothing; /* the object ends here, or before */
+	bool zero;    /* zeros stand where its head would */
 	struct frame_head head;
 	uint64_t offset, size; /* in the object */
 	const uint8_t *payload;

@@ -85,6 +85,7 @@ static int load_tail(struct journal *j)
 	if (r == ERR_OK && (j->durable > j->end || j->settled))
 		j->durable = j->end;
 	j->floor = j->end;
+	j->looked = r == ERR_OK;
 	return r == ERR_OK && journal_writes(j) ? recover_rewrite(j) : r;
 }
 

@@ -125,6 +125,7 @@ int frame_look(struct journal *j, struct segment *s, uint64_t offset, uint64_t s
 
 	f->state = FRAME_BAD;
 	f->nothing = r == ERR_OK && got == 0;
+	f->zero = r == ERR_OK && got >= FRAME_HEAD && p[0] == 0 && memcmp(p, p + 1, FRAME_HEAD - 1) == 0;
 	f->offset = offset;
 	f->size = 0;
 	if (r != ERR_OK || got < FRAME_HEAD || !frame_head_get(p, s->salt_sum, &f->head) ||

@@ -138,8 +138,8 @@ static int tail_segment(struct journal *j, size_t i, uint64_t *p, bool *ended)
 			*p += f.size;
 			continue;
 		}
-		if (r == ERR_OK && f.nothing && i == j->n - 1 && j->durable <= *p) {
-			*ended = true; /* S1, without a further look */
+		if (r == ERR_OK && (f.nothing || (f.zero && j->looked && !journal_writes(j))) && i == j->n - 1 && j->durable <= *p) {
+			*ended = true; /* S1, without a further look; or, for a reader, S2: writers fill from the front what was looked at once */
 			return end_here(j, i, *p);
 		}
 		if (r == ERR_OK && !s->end_stated)
