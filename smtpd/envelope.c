@@ -7,7 +7,7 @@
 
 /* The lengths and numbers of a recipient in a commit, generously. */
 enum { RCPT_FRAMING = 32 };
-/* Content and headers of a message of common size. */
+/* Envelope, content and headers of a message of common size. */
 enum { SPARE_OCTETS = 16 * 1024 };
 
 static const struct smtp_reply later = { 451, "4.3.0", "Cannot look that up now, try again later" };
@@ -37,7 +37,7 @@ static void transaction_spare(struct session *s, struct transaction *t)
 {
 	struct session_budget *b = s->facts.budget;
 
-	if (!b || b->spares == SESSION_SPARES || t->content.cap + t->headers.cap > SPARE_OCTETS) {
+	if (!b || b->spares == SESSION_SPARES || arena_used(t->arena) + t->content.cap + t->headers.cap > SPARE_OCTETS) {
 		transaction_free(t);
 		return;
 	}

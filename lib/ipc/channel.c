@@ -22,8 +22,8 @@
 #define IN_MAX (IPC_FRAME_MAX + 2u * READ_CHUNK)
 #define OUT_MAX (1u << 30)   /* answers always have room: what bounds them is the requester's credit, and OUT_CALM */
 #define OUT_CALM (8u << 20)  /* octets that wait for an asker before nothing more is taken from it */
-#define SPARES 128           /* settled requests whose memory is kept, each of so many octets at most: */
-#define SPARE_OCTETS (16u << 10)
+#define SPARES 128           /* settled requests whose memory is kept for the next ones */
+#define SPARE_OCTETS (16u << 10) /* of one of them at most */
 #define FDS_WAITING 16
 #define FDS_OUT 64           /* messages with descriptors that may wait to be sent */
 

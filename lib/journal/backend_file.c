@@ -472,9 +472,9 @@ static bool is_cached(int fd, uint64_t at)
 }
 
 /*
- * The flush writes what is dirty. What a failed one left clean and never wrote goes with the other clean pages: of the whole file, for the kernel keeps them in
- * bigger pieces, and drops no part of one. From the last page to the first, so that
- * what the kernel reads ahead of one is not taken for what was never let go.
+ * The flush writes what is dirty. What a failed one left clean and never wrote goes with the other clean pages: of the whole file, for the kernel
+ * keeps them in bigger pieces, and drops no part of one. Looked at are they from the last to the first, so that what the kernel reads ahead of one
+ * is not taken for what was never let go.
  */
 static int file_forget(struct object *o, uint64_t from, uint64_t to)
 {
