@@ -227,6 +227,8 @@ static void cut_all(struct home *h, const char *name, enum journal_role role)
 {
 	struct home copy = home_make();
 	struct cut c = { .h = &copy, .name = name, .role = role };
+	/* Behind a copy of the head, behind both, behind the begin: where what is left is whole by itself. */
+	static const off_t edges[] = { SEGMENT_DATA / 2, SEGMENT_DATA, SEGMENT_DATA + FRAME_BEGIN_SIZE };
 	off_t step = faults_wanted() ? 1 : 7;
 	struct stat st;
 
@@ -236,6 +238,10 @@ static void cut_all(struct home *h, const char *name, enum journal_role role)
 		c.warm = at % 2;
 		home_copy(h, &copy);
 		cut_once(&c, at);
+	}
+	for (size_t i = 0; i < sizeof(edges) / sizeof(*edges) && !faults_wanted(); i++) {
+		home_copy(h, &copy);
+		cut_once(&c, edges[i]);
 	}
 	home_remove(&copy);
 }
