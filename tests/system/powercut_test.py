@@ -102,38 +102,49 @@ def compare(s, sure, name):
     assert not lost and not doubled, "%s: of %d acknowledged lost %d %r, doubled %d %r" % (name, len(sure), len(lost), lost[:3], len(doubled), doubled[:3])
 
 
-def power_cuts(options):
+@contextlib.contextmanager
+def suite_on_disk(options, accounts):
+    """A suite, not begun, whose spool and mail are on a disk of which images can be taken."""
     need("mkfs.ext4", "mkfs.xfs", "losetup")
-    s = Suite("release", accounts=3)
-    disk = None
+    s, disk = Suite("release", accounts=accounts), None
     try:
         disk = Disk(s.base, options)
         s.settings = ["directory.spool=%s/spool" % disk.at, "directory.mail=%s/mail" % disk.at]
         s.begin()
-        taken = take_images(s, disk)
-        s.stop()
-        disk.umount()
-        done = 0
-        for name, sure in taken:
-            disk.mount(name)
-            s.postrider("start")
-            s.wait_ready()
-            compare(s, sure, name)
-            for n in (1, 2, 3):
-                same(json.loads(s.postrider("--json", "mailbox", "check", s.name(n)))["bad"], 0, "bad messages after " + name)
-            s.stop()
-            disk.umount()
-            disk.drop(name)
-            done += 1
-            if done % max(10, IMAGES // 10) == 0:
-                print("    %d of %d images" % (done, IMAGES), flush=True)
-        print("    %d images, the last with %d acknowledged messages" % (len(taken), len(taken[-1][1])))
+        yield s, disk
         same(s.reports(), [])
     finally:
         s.end()
         if disk:
             disk.close()
         s.remove()
+
+
+@contextlib.contextmanager
+def started_on(s, disk, name):
+    """The suite, on what the image holds."""
+    disk.mount(name)
+    s.postrider("start")
+    s.wait_ready(60)
+    yield
+    s.stop()
+    disk.umount()
+
+
+def power_cuts(options):
+    with suite_on_disk(options, 3) as (s, disk):
+        taken = take_images(s, disk)
+        s.stop()
+        disk.umount()
+        for done, (name, sure) in enumerate(taken, 1):
+            with started_on(s, disk, name):
+                compare(s, sure, name)
+                for n in (1, 2, 3):
+                    same(json.loads(s.postrider("--json", "mailbox", "check", s.name(n)))["bad"], 0, "bad messages after " + name)
+            disk.drop(name)
+            if done % max(10, IMAGES // 10) == 0:
+                print("    %d of %d images" % (done, IMAGES), flush=True)
+        print("    %d images, the last with %d acknowledged messages" % (len(taken), len(taken[-1][1])))
 
 
 @needs_root
@@ -249,12 +260,8 @@ def look_at(s, what, old, new, late, snapshot):
 
 
 def over_a_restore(options):
-    need("mkfs.ext4", "mkfs.xfs", "losetup", "strace")
-    s, disk = Suite("release", accounts=2), None
-    try:
-        disk = Disk(s.base, options)
-        s.settings = ["directory.spool=%s/spool" % disk.at, "directory.mail=%s/mail" % disk.at]
-        s.begin()
+    need("strace")
+    with suite_on_disk(options, 2) as (s, disk):
         fill = lambda n: [s.send(to=1) for _ in range(n)]
         old = fill(2)
         s.wait_mail(1, old[-1], 60)
@@ -271,21 +278,11 @@ def over_a_restore(options):
         disk.umount()
         made = {}
         for k in chosen(calls):
-            disk.mount("step%d" % k)
-            s.postrider("start")
-            s.wait_ready(60)
-            made[k] = look_at(s, "call %d, %s" % (k, calls[k][:60]), old + late, new + late, late, s.base + "/more")
-            s.stop()
-            disk.umount()
+            with started_on(s, disk, "step%d" % k):
+                made[k] = look_at(s, "call %d, %s" % (k, calls[k][:60]), old + late, new + late, late, s.base + "/more")
         same(made[len(calls) - 1], True, "what was said to be restored is there")
         assert not all(made.values()), "no image is of the time before the exchange"
         print("    %d of %d images, %d with the new home" % (len(made), len(calls), sum(made.values())))
-        same(s.reports(), [])
-    finally:
-        s.end()
-        if disk:
-            disk.close()
-        s.remove()
 
 
 @needs_root
